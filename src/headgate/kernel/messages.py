@@ -1,0 +1,161 @@
+"""The neutral request, answer and events of the execution path: what edges, serve, evaluate and models share.
+
+A body is a plain dict in the shape of OpenAI's chat completions, decoded once; unknown fields survive. `Request`
+is a typed read-only view over the fields that we act on; edits are made on the dict by `with_messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Status = Literal["answered", "refused", "blocked", "held", "safe", "error"]
+"""answered: the model's text. refused: the app said that it cannot or will not. blocked: a guard stopped it.
+held: a human will answer, the safe template was sent. safe: the fallback template. error: no answer."""
+
+VerdictName = Literal["pass", "block", "mask", "error_blocked", "error_allowed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to an app. `id` is the trace id; `subject` a keyed hash of the end user, never the name."""
+
+    id: str
+    body: Mapping[str, Any]
+    key_id: str = ""
+    session: str = ""
+    subject: str = ""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        found = self.body.get("messages")
+        return found if isinstance(found, list) else []
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message; other parts than text are left out."""
+        for message in reversed(self.messages):
+            if message.get("role") == "user":
+                return text_of(message.get("content"))
+        return ""
+
+    @property
+    def stream(self) -> bool:
+        return self.body.get("stream") is True
+
+    def with_messages(self, messages: list[dict[str, Any]]) -> Request:
+        return replace(self, body={**self.body, "messages": messages})
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content: a string, or the text parts of a list of parts joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = [part.get("text", "") for part in content if isinstance(part, dict) and part.get("type") == "text"]
+        return "\n".join(str(part) for part in parts)
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved piece of a document: `source` is the page as the project names it (`corpus/device-returns`)."""
+
+    source: str
+    text: str
+    heading: str = ""
+    score: float = 0.0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of model calls; the provider's count is the truth, `estimated` says when it gave none."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one guard said of one text; `error_*` verdicts are never recorded as `pass` (P10)."""
+
+    guard: str
+    side: Literal["input", "output"]
+    verdict: VerdictName
+    value: float = 0.0
+    label: str = ""
+    explanation: str = ""
+    observed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a request, a span when exported: offset and length in microseconds, facts as plain values."""
+
+    name: str
+    start_us: int
+    took_us: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounding:
+    """How well an answer stands on its sources: the share of supported sentences, and each sentence's support."""
+
+    value: float
+    sentences: tuple[tuple[str, float, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a release answered, and everything needed to say why. `extra` holds upstream fields untouched."""
+
+    text: str
+    status: Status
+    release: str
+    trace_id: str
+    route: str = ""
+    label: str = ""
+    model: str = ""
+    finish_reason: str = "stop"
+    usage: Usage = Usage()
+    cost_nano: int = 0
+    attempts: int = 0
+    citations: tuple[str, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    grounding: Grounding | None = None
+    reason: str = ""
+    review_id: str = ""
+    stages: tuple[Stage, ...] = ()
+    latency_us: int = 0
+    first_token_us: int = 0
+    overhead_us: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of released answer text: it has passed every output guard."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The end of every execution, exactly once: the whole answer."""
+
+    answer: Answer
+
+
+Event = Text | Final
