@@ -1,0 +1,35 @@
+"""Floor 6: traces read, signals watched, breaches raised. Reads what `serve` recorded; never called by it."""
+
+from .alerts import AlertList, AlertQuery, list_alerts
+from .incidents import Incident, OpenIncident, add_traces, get_incident, incident_of, open_incident
+from .traces import TraceDetail, TraceList, TraceQuery, TraceShow, find_record, list_traces, show_trace
+from .watch import Monitor, Watch, compile_watch
+from .watching import MonitorList, MonitorQuery, MonitorRun, MonitorState, list_monitors, run_monitors
+
+__all__ = [
+    "AlertList",
+    "AlertQuery",
+    "Incident",
+    "Monitor",
+    "MonitorList",
+    "MonitorQuery",
+    "MonitorRun",
+    "MonitorState",
+    "OpenIncident",
+    "TraceDetail",
+    "TraceList",
+    "TraceQuery",
+    "TraceShow",
+    "Watch",
+    "add_traces",
+    "compile_watch",
+    "find_record",
+    "get_incident",
+    "incident_of",
+    "list_alerts",
+    "list_monitors",
+    "list_traces",
+    "open_incident",
+    "run_monitors",
+    "show_trace",
+]

@@ -1,0 +1,153 @@
+"""Traces as people ask for them: listed, searched by attribute, shown whole. Nothing is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso, units
+from headgate.store import Context, SpanQuery, Spans
+
+
+class TraceQuery(BaseModel):
+    """Which traces to list; every filter narrows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    app: str | None = Field(None, description="only this app")
+    environment: str | None = Field(None, description="only this environment")
+    release: str | None = Field(None, description="only this release (digest)")
+    route: str | None = Field(None, description="only requests that took this route")
+    status: str | None = Field(None, description="answered, refused, blocked, held, safe or error")
+    source: str | None = Field(None, description="live, evaluation or replay")
+    text: str | None = Field(None, description="words in the question or the answer")
+    where: list[str] = Field(default_factory=list, description="attribute=value, e.g. model=local/extractive")
+    last: Duration | None = Field(None, description="only the last 15m, 2h, 7d …")
+    limit: int = Field(50, ge=1, le=1000, description="how many at most")
+
+
+class TraceRow(BaseModel):
+    """One request on one line. Money in USD, time in milliseconds."""
+
+    model_config = ConfigDict(frozen=True)
+    trace_id: str
+    at: str
+    app: str
+    environment: str
+    release: str
+    route: str
+    model: str
+    status: str
+    reason: str
+    latency_ms: float
+    cost_usd: str
+    grounding: float | None
+    question: str
+
+
+class TraceList(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    traces: list[TraceRow]
+    dropped: int = Field(0, description="records that could not be stored since the server started")
+
+
+class TraceShow(BaseModel):
+    """Which trace to show."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    trace_id: str = Field(description="32 hexadecimal digits, or the first 8 or more")
+
+
+class TraceDetail(BaseModel):
+    """A request whole: what was asked, each stage, what was answered and why."""
+
+    model_config = ConfigDict(frozen=True)
+    summary: TraceRow
+    label: str
+    blocked_by: str
+    attempts: int
+    input_tokens: int
+    output_tokens: int
+    first_token_ms: float
+    overhead_ms: float
+    source: str
+    session: str
+    stages: list[dict[str, Any]]
+    payload: dict[str, Any]
+    attributes: dict[str, Any]
+
+
+def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
+    """List recorded requests, newest first."""
+    query = SpanQuery(
+        project=ctx.principal.project,
+        app=request.app,
+        environment=request.environment,
+        release=request.release,
+        route=request.route,
+        status=request.status,
+        source=request.source,
+        since=ctx.clock.now() - request.last / 1e6 if request.last else None,
+        text=request.text,
+        attributes=_pairs(request.where),
+        limit=request.limit,
+        payload=True,
+    )
+    return TraceList(traces=[_row(record) for record in ctx.store.spans.find(query)], dropped=ctx.store.spans.dropped)
+
+
+def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
+    """Show one request with its stages. Raises NotFound."""
+    record = find_record(ctx.store.spans, ctx.principal.project, request.trace_id)
+    return TraceDetail(
+        summary=_row(record),
+        label=record.label,
+        blocked_by=record.blocked_by,
+        attempts=record.attempts,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        first_token_ms=record.first_token_us / 1000,
+        overhead_ms=record.overhead_us / 1000,
+        source=record.source,
+        session=record.session,
+        stages=[dict(stage) for stage in record.stages],
+        payload=dict(record.payload),
+        attributes=dict(record.attributes),
+    )
+
+
+def find_record(spans: Spans, project: str, trace_id: str) -> RequestRecord:
+    """Return the record of a trace by its id. Raises NotFound with where to look."""
+    record = spans.get(project, trace_id.lower())
+    if record is None:
+        raise NotFound(f"there is no trace {trace_id}", "list them with headgate trace list")
+    return record
+
+
+def _pairs(where: list[str]) -> Mapping[str, str]:
+    pairs = {}
+    for item in where:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InvalidInput(f"{item!r} is not attribute=value", "for example --where model=local/extractive")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _row(record: RequestRecord) -> TraceRow:
+    return TraceRow(
+        trace_id=record.trace_id,
+        at=iso(record.at),
+        app=record.app,
+        environment=record.environment,
+        release=record.release,
+        route=record.route,
+        model=record.model,
+        status=record.status,
+        reason=record.reason,
+        latency_ms=record.latency_us / 1000,
+        cost_usd=units.usd(record.cost_nano),
+        grounding=record.grounding,
+        question=str(record.payload.get("question", ""))[:200],
+    )
