@@ -1,0 +1,19 @@
+"""Floor 2: whatever answers: providers that chat, runtimes that predict, embedders, their prices and wires."""
+
+from .call import Call, Delta, End, Provider, ProviderError
+from .embed import Embedder
+from .predict import Prediction, Predictor, load_model
+from .prices import FREE, MAX_OUTPUT_TOKENS, Price, bound, cost, output_limit
+from .providers.scripted import Options as ScriptedOptions
+from .providers.scripted import Scripted
+from .quoting import CANNOT, Quote, nearest_example, quote
+from .registry import Providers
+from .wires.openai_chat import chunk, completion, error_body, final_chunk, usage_chunk
+from .words import content_words, sentences, words
+
+__all__ = [
+    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "Call", "Delta", "Embedder", "End", "Prediction", "Predictor", "Price",
+    "Provider", "ProviderError", "Providers", "Quote", "Scripted", "ScriptedOptions", "bound", "chunk", "completion",
+    "content_words", "cost", "error_body", "final_chunk", "load_model", "nearest_example", "output_limit", "quote",
+    "sentences", "usage_chunk", "words",
+]  # fmt: skip

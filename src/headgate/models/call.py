@@ -1,0 +1,99 @@
+"""What every model provider takes and gives: a call in, deltas and exactly one end out, or an error.
+
+Called by `serve`, which builds calls and reads events; providers implement `Provider`. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from headgate.kernel import Passage, Unavailable, Usage
+
+from .prices import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One chat completion to make. `body` has the shape of OpenAI's chat API, parameters included, and is sent as is.
+
+    passages: the sources that the prompt rendered, in the order of their numbers. examples: few-shot pairs
+    (question, reply). timeout_s: the whole call, from connecting to the last byte.
+    """
+
+    model: str
+    body: Mapping[str, Any]
+    passages: tuple[Passage, ...] = ()
+    examples: tuple[tuple[str, str], ...] = ()
+    stream: bool = False
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the answer's text, never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the answer ended: exactly one, last.
+
+    model and fingerprint are what the provider reports. `extra` holds what we have no opinion on, untouched: the
+    whole `usage`, `message` fields other than its text (tool calls, refusal), further `choices`, unknown fields.
+    """
+
+    finish_reason: str
+    usage: Usage
+    model: str
+    fingerprint: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ProviderError(Unavailable):
+    """A provider did not answer.
+
+    retryable: the same call may succeed later, or elsewhere; always False once text has been given out.
+    retry_after: seconds that the provider asks to wait. upstream_status: its HTTP status, None without one (`status`
+    stays ours, for edges). code: `provider_rate_limit`, `_timeout`, `_connection`, `_server`, `_protocol`, `_auth`,
+    `_rejected`, or `content_filter`, which must never be tried elsewhere (P12).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        code: str = "provider_server",
+        retryable: bool = False,
+        retry_after: float | None = None,
+        upstream_status: int | None = None,
+    ) -> None:
+        super().__init__(message, hint, code=code)
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.upstream_status = upstream_status
+
+
+class Provider(Protocol):
+    """Something that answers chat calls. Implementations are safe to share between tasks."""
+
+    name: str
+
+    def identity(self, model: str) -> dict[str, Any]:
+        """The behavioural identity that a release pins: type, model, revision, behaviour; no address, no key."""
+        ...
+
+    def price(self, model: str) -> Price | None:
+        """What a call costs, None when nobody knows."""
+        ...
+
+    def chat(self, call: Call) -> AsyncIterator[Delta | End]:
+        """Answer. Raises ProviderError; close the iterator (`contextlib.aclosing`) to cancel the call upstream."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections that belong to the running event loop."""
+        ...

@@ -1,0 +1,78 @@
+"""The providers of one project, by the names that its `headgate.yaml` gives them; each is built when first needed.
+
+Called by `platform` (which makes it from settings, secrets resolved), `serve` and `release`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from headgate.kernel import InvalidInput, nearest, plugins
+
+from .call import Provider
+
+
+class Providers:
+    """Looks providers up by name. Safe to share between threads; `ready` holds providers that are built already."""
+
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]], ready: Mapping[str, Provider] | None = None) -> None:
+        self._settings = settings
+        self._built: dict[str, Provider] = dict(ready or {})
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> Provider:
+        """Return the provider of that name. Raises InvalidInput for a name or an option that is not known."""
+        with self._lock:
+            found = self._built.get(name)
+            if found is None:
+                found = self._built[name] = self._build(name)
+            return found
+
+    def resolve(self, target: str) -> tuple[Provider, str]:
+        """Split `openai/gpt-5-mini` at its first slash into provider and model."""
+        name, slash, model = target.partition("/")
+        if not (name and slash and model):
+            raise InvalidInput(f"{target!r} does not name a model", "write provider/model, as in openai/gpt-5-mini")
+        return self.get(name), model
+
+    def identities(self, targets: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the behavioural identity of every target, sorted by target: what a release pins."""
+        found = {}
+        for target in sorted(set(targets)):
+            provider, model = self.resolve(target)
+            found[target] = provider.identity(model)
+        return found
+
+    async def close(self) -> None:
+        """Close the connections that belong to the running event loop."""
+        for provider in list(self._built.values()):
+            await provider.close()
+
+    def _build(self, name: str) -> Provider:
+        if name not in self._settings:
+            hint = nearest(name, self._settings) or "name it under providers: in headgate.yaml"
+            raise InvalidInput(f"there is no provider called {name!r}", hint)
+        entry = dict(self._settings[name])
+        kind = entry.pop("type", None)
+        if not isinstance(kind, str):
+            raise InvalidInput(f"the provider {name!r} has no type", nearest("", plugins.names("providers")))
+        plugin = plugins.load("providers", kind)
+        try:
+            options = plugin.options.model_validate(entry)
+        except ValidationError as problems:
+            raise _explained(name, kind, plugin.options.model_fields, problems) from None
+        built: Provider = plugin.build(name, options)
+        return built
+
+
+def _explained(name: str, kind: str, fields: Iterable[str], problems: ValidationError) -> InvalidInput:
+    """Say what is wrong with an entry; never repeat its values, one of them may be a key."""
+    first = problems.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return InvalidInput(f"the provider {name!r} ({kind}) has no option {key!r}", nearest(key, fields))
+    return InvalidInput(f"the provider {name!r} ({kind}): {key}: {first['msg'].removeprefix('Value error, ')}")

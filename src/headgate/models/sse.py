@@ -1,0 +1,78 @@
+"""Server-sent events, parsed from bytes cut anywhere. Called by wires that stream; knows nothing of what events say.
+
+Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream".
+"""
+
+from __future__ import annotations
+
+MAX_LINE = 16 * 1024 * 1024
+
+
+class StreamBroken(Exception):
+    """The bytes are not an event stream: a line without end, or text that is not UTF-8."""
+
+
+class EventParser:
+    """Feed it bytes as they come; it returns the `data` of every event that has become complete."""
+
+    def __init__(self, max_line: int = MAX_LINE) -> None:
+        self._max_line = max_line
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._data: list[str] = []
+        self._size = 0
+        self._after_cr = False
+        self._first = True
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """Return the data of completed events, in order. Raises StreamBroken for a line over the limit or bad UTF-8."""
+        self._buffer += chunk
+        events: list[str] = []
+        while (line := self._line()) is not None:
+            if event := self._take(line):
+                events.append(event)
+        if len(self._buffer) > self._max_line:
+            raise StreamBroken(f"a line is longer than {self._max_line} bytes")
+        return events
+
+    def end(self) -> list[str]:
+        """Return the event that the stream's end cut off before its empty line, if its lines are complete."""
+        if self._buffer:
+            self._take(bytes(self._buffer))
+            self._buffer.clear()
+        data, self._data = self._data, []
+        return ["\n".join(data)] if data else []
+
+    def _line(self) -> bytes | None:
+        if self._after_cr and self._buffer:
+            self._after_cr = False
+            if self._buffer[0] == 0x0A:
+                del self._buffer[0]
+        ends = [at for mark in (b"\n", b"\r") if (at := self._buffer.find(mark, self._scanned)) >= 0]
+        if not ends:
+            self._scanned = len(self._buffer)
+            return None
+        at = min(ends)
+        self._after_cr = self._buffer[at] == 0x0D
+        line = bytes(self._buffer[:at])
+        del self._buffer[: at + 1]
+        self._scanned = 0
+        return line
+
+    def _take(self, line: bytes) -> str | None:
+        if not line:
+            data, self._data, self._size = self._data, [], 0
+            return "\n".join(data)
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError:
+            raise StreamBroken("a line is not UTF-8") from None
+        if self._first:
+            text, self._first = text.removeprefix("\ufeff"), False
+        name, _, value = text.partition(":")
+        if name == "data":
+            self._data.append(value.removeprefix(" "))
+            self._size += len(value)
+            if self._size > self._max_line:
+                raise StreamBroken(f"an event is longer than {self._max_line} bytes")
+        return None
