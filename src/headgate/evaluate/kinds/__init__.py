@@ -1,0 +1,1 @@
+"""Kinds that evaluation owns: the suite."""

@@ -1,0 +1,160 @@
+"""The gate: the rules applied to an environment, over the newest evidence of a release. Operation `release.gate`.
+
+Called by people, by approval and again inside promotion's own transaction. The rules come from the environment's row
+(decision 14), never from the files of whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from headgate import artifacts
+from headgate.evaluate import Evidence, Suite, cases_of, evidence_of, find_release, pairs
+from headgate.kernel import Conflict, short
+from headgate.store import Context, Transaction
+
+from .environments import Environment, environment_or_none, find_environment
+from .judging import Baseline, Exam, Outcome, RuleResult, judge, missing, worst
+from .rules import PairedRule, Rule
+
+
+class Gate(BaseModel):
+    """Which release, for which environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    release: str = Field(description="the candidate: digest, its beginning, or an environment")
+    environment: str = Field(description="where it would go")
+
+
+class GateResult(BaseModel):
+    """What the gate says, rule by rule, and the four things that an approval binds.
+
+    `baseline` is the release that the environment serves today, empty when it serves none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    outcome: Outcome
+    release: str
+    app: str
+    environment: str
+    generation: int
+    rules: list[RuleResult]
+    evidence: str = ""
+    evidence_digest: str = ""
+    rules_digest: str
+    baseline: str
+    notes: list[str] = []
+
+    @property
+    def decidable(self) -> bool:
+        """Whether people may decide a review: not while a rule had nothing to look at."""
+        return self.outcome != "fail" and bool(self.evidence_digest) and not any(rule.missing for rule in self.rules)
+
+
+def gate(ctx: Context, request: Gate) -> GateResult:
+    """Judge a release by the rules of an environment. Raises NotFound for an unknown release or environment."""
+    release = find_release(ctx.tx, ctx.project, request.release)
+    environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
+    return look(ctx.tx, ctx.project, release, environment, ctx.now)
+
+
+def look(tx: Transaction, project: str, release: Mapping[str, Any], environment: Environment, now: float) -> GateResult:
+    """Judge inside a given transaction."""
+    if environment.rules is None:
+        name = environment.name
+        raise Conflict(f"no rules were applied to {name} yet", f"run `headgate environment apply {name}`")
+    rules = environment.rules.compiled()
+    since = now - environment.rules.max_age / 1e6
+    wanted = {rule.suite for rule in rules if getattr(rule, "suite", None)}
+    evidence, lack = _evidence(tx, project, release["digest"], wanted, since) if rules else (None, "")
+    notes: list[str] = []
+    if evidence is None:
+        hint = f"run `headgate eval {short(release['digest'])}`"
+        results = [missing(rule, lack, hint) for rule in rules]
+    else:
+        exam = _exam(tx, project, evidence, rules, (environment.app, wanted, since))
+        results = [judge(rule, exam) for rule in rules]
+        notes = _smaller_exam(tx, project, environment, exam)
+    return GateResult(
+        outcome=worst([result.outcome for result in results]),
+        release=release["digest"],
+        app=environment.app,
+        environment=environment.name,
+        generation=environment.generation,
+        rules=results,
+        evidence=evidence.id if evidence else "",
+        evidence_digest=(evidence.digest or "") if evidence else "",
+        rules_digest=environment.rules_digest,
+        baseline=environment.stable or "",
+        notes=notes,
+    )
+
+
+def _evidence(
+    tx: Transaction, project: str, release: str, wanted: set[str], since: float
+) -> tuple[Evidence | None, str]:
+    """Return the newest evidence that holds every suite the rules name, or None and what is lacking."""
+    found = evidence_of(tx, project, release)
+    if not found:
+        return None, "there is no evidence for this release"
+    fresh = [evidence for evidence in found if (evidence.finished_at or 0) >= since]
+    if not fresh:
+        return None, "its evidence has expired"
+    for evidence in fresh:
+        if wanted <= set(evidence.pins["suites"]):
+            return evidence, ""
+    lack = ", ".join(sorted(wanted - set(fresh[0].pins["suites"])))
+    return None, f"its evidence does not cover {lack}"
+
+
+def _exam(
+    tx: Transaction, project: str, evidence: Evidence, rules: Sequence[Rule], scope: tuple[str, set[str], float]
+) -> Exam:
+    app, wanted, since = scope
+    suites = {path: _suite(tx, project, evidence.pins["suites"][path]) for path in wanted}
+    baselines = {}
+    for rule in rules:
+        if isinstance(rule, PairedRule):
+            other = environment_or_none(tx, project, app, rule.no_worse_than)
+            if other is not None and other.stable:
+                baselines[rule.no_worse_than, rule.suite] = _baseline(
+                    tx, project, other.stable, (evidence, rule, since)
+                )
+    return Exam(evidence.release, evidence, cases_of(tx, project, evidence.id), suites, baselines)
+
+
+def _baseline(tx: Transaction, project: str, stable: str, against: tuple[Evidence, PairedRule, float]) -> Baseline:
+    """Pair the candidate with the newest evidence of `stable` on the very same version of the suite."""
+    candidate, rule, since = against
+    for evidence in evidence_of(tx, project, stable):
+        same = evidence.pins["suites"].get(rule.suite) == candidate.pins["suites"][rule.suite]
+        if same and (evidence.finished_at or 0) >= since:
+            return Baseline(stable, pairs(tx, project, (evidence, candidate), rule.suite))
+    return Baseline(stable, None)
+
+
+def _suite(tx: Transaction, project: str, digest: str) -> Suite:
+    return Suite.model_validate(artifacts.get(tx, project, digest).document)
+
+
+def _smaller_exam(tx: Transaction, project: str, environment: Environment, exam: Exam) -> list[str]:
+    """Note scenarios that judged what is served today and are gone or changed in this exam: people should know."""
+    if not environment.stable or environment.stable == exam.release:
+        return []
+    notes = []
+    for path, suite in sorted(exam.suites.items()):
+        last = next((e for e in evidence_of(tx, project, environment.stable) if path in e.pins["suites"]), None)
+        if last is None or last.pins["suites"][path] == exam.evidence.pins["suites"][path]:
+            continue
+        now = {scenario.id: scenario for scenario in suite.scenarios}
+        before = _suite(tx, project, last.pins["suites"][path]).scenarios
+        changed = [scenario.id for scenario in before if now.get(scenario.id) != scenario]
+        if changed:
+            names = ", ".join(changed[:5]) + (" …" if len(changed) > 5 else "")
+            notes.append(
+                f"{path}: {len(changed)} scenarios that judged today's release were removed or changed: {names}"
+            )
+    return notes

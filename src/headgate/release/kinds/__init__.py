@@ -1,0 +1,1 @@
+"""Kinds that releases own: the release itself."""
