@@ -1,0 +1,1 @@
+"""Kinds of artifact that `serve` understands: app, prompt, contract. Found by the plugin loader."""
