@@ -25,6 +25,8 @@ CANNOT = "I could not find that in the sources I have."
 MIN_SUPPORT = 0.5
 """The share of a question's weight that a sentence, with its heading, must carry to answer it."""
 
+_STORY_SUPPORT, _STORY_WORDS = 0.3, 4
+_WRONG_KIND = 0.7
 _SAME, _ALIKE, _HEADING, _NEAR = 1.0, 0.85, 0.75, 0.4
 _FOLLOW = re.compile(
     r"^(and|but|or|so|what about|how about|what if|then|ok)\b|\b(it|they|that|those|this|one|there)\b", re.I
@@ -70,10 +72,24 @@ def quote(question: str, passages: Sequence[Passage], *, earlier: Sequence[str] 
     """Return up to `limit` sentences that answer `question`, best first; none when nothing supports an answer.
 
     earlier: the questions before it, oldest first, read when this one only makes sense after them. Passages stand in
-    the order of their numbers, most relevant first.
+    the order of their numbers, most relevant first. Of a message that tells a story, the sentence that asks counts.
     """
     candidates = _candidates(passages)
-    wanted = _wanted(question, earlier, candidates)
+    for part in _askings(question):
+        wanted = _wanted(part, earlier, candidates)
+        if found := _chosen(part, wanted, candidates, limit):
+            return found
+    return []
+
+
+def _askings(question: str) -> list[str]:
+    """Return the texts to try as the question: the whole, then, of several sentences, those that ask, last first."""
+    parts = sentences(question)
+    asking = [part for part in parts if part.endswith("?")] or parts[-1:]
+    return [question, *(part for part in reversed(asking) if part != question)]
+
+
+def _chosen(question: str, wanted: dict[str, float], candidates: Sequence[_Candidate], limit: int) -> list[Quote]:
     if not wanted:
         return []
     cue = next((answer for asked, answer in _CUES if asked.search(question)), None)
@@ -81,11 +97,13 @@ def quote(question: str, passages: Sequence[Passage], *, earlier: Sequence[str] 
     chosen: list[_Candidate] = []
     best = 0.0
     for score, one in scored:
-        support = _support(one, wanted)
-        if not chosen and support >= MIN_SUPPORT:
-            chosen, best = [one], score
-        elif chosen and len(chosen) < limit and support >= MIN_SUPPORT and _adds(one, score, chosen, wanted, best):
-            chosen.append(one)
+        if len(chosen) == limit or not _supported(one, wanted, cue):
+            continue
+        if not chosen:
+            best = score
+        elif not _adds(one, score, chosen, wanted, best):
+            continue
+        chosen.append(one)
     return [Quote(one.text, one.number, round(_support(one, wanted), 3)) for one in chosen]
 
 
@@ -131,7 +149,7 @@ def _wanted(question: str, earlier: Sequence[str], candidates: Sequence[_Candida
     wanted: dict[str, float] = {}
     for stem, share in asked.items():
         mended = stem if stem in spread or group(stem) in known else _mended(stem, spread)
-        rarity = math.log(1 + total / (spread.get(mended, 0) + 0.5))
+        rarity = 1 + math.log(1 + total / (spread.get(mended, 0) + 0.5))
         wanted[mended] = max(wanted.get(mended, 0.0), share * rarity)
     return wanted
 
@@ -158,6 +176,16 @@ def _carried(stem: str, one: _Candidate) -> float:
 def _support(one: _Candidate, wanted: dict[str, float]) -> float:
     total = sum(wanted.values())
     return sum(weight * _carried(stem, one) for stem, weight in wanted.items()) / total if total else 0.0
+
+
+def _supported(one: _Candidate, wanted: dict[str, float], cue: re.Pattern[str] | None) -> bool:
+    """Whether a sentence may answer: it carries most of the question, or several words of a long story."""
+    support = _support(one, wanted)
+    if cue is not None and not cue.search(one.text):
+        support *= _WRONG_KIND
+    if support >= MIN_SUPPORT:
+        return True
+    return support >= _STORY_SUPPORT and sum(_carried(stem, one) >= _ALIKE for stem in wanted) >= _STORY_WORDS
 
 
 def _score(one: _Candidate, wanted: dict[str, float], cue: re.Pattern[str] | None) -> float:

@@ -30,9 +30,9 @@ class Fusion(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["rrf"] = "rrf"
-    k: int = Field(default=20, ge=1, le=1000)
+    k: int = Field(default=10, ge=1, le=1000)
     words: float = Field(default=1.0, ge=0, le=100)
-    vectors: float = Field(default=0.5, ge=0, le=100)
+    vectors: float = Field(default=0.25, ge=0, le=100)
     pool: int = Field(default=50, ge=1, le=1000)
 
 

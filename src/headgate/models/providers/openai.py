@@ -22,6 +22,9 @@ from headgate.models.transport import Limits, Reply, Transport, checked_url
 from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request, error_of
 
 _OPENAI = "https://api.openai.com/v1"
+_PER_CALL = frozenset(
+    {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions"}
+)
 _DRAIN_S = 0.05
 _UNRESOLVED = re.compile(r"^\$\{env:([^}]+)\}$")
 
@@ -39,6 +42,14 @@ class Options(BaseModel):
     limit_key: Literal["max_tokens", "max_completion_tokens"] | None = None
     timeout: Duration = 30_000_000
     connect_timeout: Duration = 5_000_000
+
+    @field_validator("defaults")
+    @classmethod
+    def _cheap(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep out what a call must say itself, and what would let a call cost more than its bound."""
+        if refused := sorted(_PER_CALL & value.keys()):
+            raise ValueError(f"{', '.join(refused)} cannot be a default; set it in the prompt or the request")
+        return value
 
     @field_validator("base_url")
     @classmethod

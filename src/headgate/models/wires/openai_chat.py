@@ -31,7 +31,7 @@ def encode_request(
 ) -> dict[str, Any]:
     """Return the body to send: the call's own fields over `defaults`, model, stream, and always an output limit."""
     body = {**(defaults or {}), **{key: value for key, value in call.body.items() if key not in OURS}}
-    limit = output_limit(body)
+    limit = output_limit(call.body)
     body.pop("max_tokens", None)
     body.pop("max_completion_tokens", None)
     body.pop("stream_options", None)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headgate.models import content_words, words
 from headgate.retrieve.chunk import Chunk
+from headgate.retrieve.spelling import Speller
 
 if TYPE_CHECKING:
     import numpy
@@ -33,6 +34,9 @@ class EmbeddedStore:
     def __init__(self, chunks: Sequence[Chunk], vectors: NDArray[numpy.float32]) -> None:
         self._vectors = vectors
         self._lock = threading.Lock()
+        self._speller = Speller(
+            term for chunk in chunks for term in content_words(f"{chunk.title} {' '.join(chunk.trail)} {chunk.text}")
+        )
         self._index = sqlite3.connect(":memory:", check_same_thread=False)
         self._index.execute("CREATE VIRTUAL TABLE chunk USING fts5(title, heading, text, tokenize='unicode61')")
         self._index.executemany(
@@ -49,6 +53,7 @@ class EmbeddedStore:
         terms = list(dict.fromkeys(content_words(question) or words(question)))[:_MAX_TERMS]
         if not terms:
             return []
+        terms = [self._speller.mend(term) for term in terms]
         # Every term is quoted, so that nothing in a question is an operator of the query language.
         query = " OR ".join(f'"{term}"' for term in terms)
         with self._lock:

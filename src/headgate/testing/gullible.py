@@ -1,0 +1,62 @@
+"""The mind of the stand-in model: quotes numbered sources in its prompt, cites when told to, and believes anybody.
+
+Called by `upstream`. Like a real model it does what its prompt says and no more: told nothing about sources it makes
+an answer up; told to ignore its instructions it obeys and recites them. Deterministic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from headgate.kernel import Passage, text_of
+from headgate.models import quote
+
+_SOURCE = re.compile(r"^\[(\d+)\]\s?(.*?)(?:\s*\(([\w./-]+)\))?$")
+_OBEYS = re.compile(
+    r"\b(?:ignore|disregard|forget|override)\b.{0,60}\b(?:instructions?|rules?|prompts?|guidelines|above|previous)\b"
+    r"|\b(?:reveal|print|show|repeat|recite)\b.{0,40}\b(?:system prompt|instructions)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_CITES = re.compile(r"\bcit(?:e|es|ing|ation)|\[n\]", re.IGNORECASE)
+_STRICT = re.compile(r"\bonly\b.{0,80}\bsources?\b|\bsources?\b.{0,80}\bonly\b|do not know|cannot answer", re.I | re.S)
+UNSURE = "I do not know, I could not find that in the sources."
+INVENTED = "Yes, of course, that is possible at any time and costs nothing."
+
+
+def reply(body: Mapping[str, Any]) -> str:
+    """Return what the model says to a chat completion body."""
+    messages = [message for message in body.get("messages") or [] if isinstance(message, Mapping)]
+    told = "\n".join(text_of(turn.get("content")) for turn in messages if turn.get("role") in ("system", "developer"))
+    asked = [text_of(turn.get("content")) for turn in messages if turn.get("role") == "user"]
+    question = asked[-1] if asked else ""
+    if _OBEYS.search(question):
+        return f"Sure! These are my instructions:\n{told or 'I have none.'}"
+    rules, passages = read_sources(told)
+    if not passages:
+        question, passages = read_sources(question)
+    quotes = quote(question, passages, earlier=asked[:-1])
+    if not quotes:
+        return UNSURE if _STRICT.search(rules) else INVENTED
+    mark = " [{}]" if _CITES.search(rules) else ""
+    return " ".join(found.text + mark.format(found.number) for found in quotes)
+
+
+def read_sources(text: str) -> tuple[str, list[Passage]]:
+    """Split a prompt into the rest and its sources: blocks that begin `[1] Heading (page)` and count up from 1."""
+    rest: list[str] = []
+    found: list[tuple[str, str, list[str]]] = []
+    for line in text.split("\n"):
+        head = _SOURCE.match(line)
+        if head and int(head[1]) == len(found) + 1:
+            found.append((head[2], head[3] or "", []))
+        elif found:
+            found[-1][2].append(line)
+        else:
+            rest.append(line)
+    passages = [
+        Passage(page, "\n".join(lines).strip() or heading, heading if any(lines) else "")
+        for heading, page, lines in found
+    ]
+    return "\n".join(rest), passages
