@@ -1,0 +1,57 @@
+"""The installation's secret: what API keys are hashed with, what subjects are hashed with, what audit is signed with.
+
+Lose it and keys stop working and subjects cannot be found; it belongs in the backup, not in the repository.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from pathlib import Path
+from typing import Any
+
+from headgate.kernel import InvalidInput
+
+
+class Secret:
+    """32 bytes or more that this installation alone knows. Purposes are kept apart by their labels."""
+
+    def __init__(self, value: bytes) -> None:
+        if len(value) < 32:
+            raise InvalidInput("the installation's secret is too short", "it needs 32 bytes or more")
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    @classmethod
+    def load(cls, path: Path) -> Secret:
+        """Read the secret's file, made with mode 0600 the first time. Safe when several processes start at once."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(path.read_bytes())
+        with os.fdopen(descriptor, "wb") as file:
+            value = os.urandom(32)
+            file.write(value)
+            file.flush()
+            os.fsync(file.fileno())
+        return cls(value)
+
+    def key_hash(self, token: str) -> str:
+        """Return what is stored of an API key: HMAC-SHA-256 of its token, in hexadecimal."""
+        return self._mac("key", token)
+
+    def subject(self, project: str, name: str) -> str:
+        """Return the keyed hash that stands for a person in one project; '' stays ''."""
+        return self._mac("subject", f"{project}\0{name}")[:32] if name else ""
+
+    def signing_key(self) -> Any:
+        """Return the Ed25519 private key that signs audit checkpoints."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self._mac("sign", "audit")))
+
+    def _mac(self, purpose: str, text: str) -> str:
+        return hmac.new(self._value, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()

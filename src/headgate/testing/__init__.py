@@ -1,0 +1,6 @@
+"""For users' own tests: a fake clock, a scripted model, stores in memory. Nothing of it runs in production."""
+
+from .clock import FakeClock
+from .stores import in_memory_store
+
+__all__ = ["FakeClock", "in_memory_store"]
