@@ -71,21 +71,15 @@ def append(tx: Transaction, entry: Entry) -> str:
 
 def verify(tx: Transaction, project: str, public_key: Any = None) -> AuditReport:
     """Walk the chain from its beginning, and check it against its signed checkpoints when the key is given."""
-    previous, count, hashes = GENESIS, 0, {}
-    rows = tx.connection.execute(
-        select(audit).where(audit.c.project_id == project).order_by(audit.c.seq).execution_options(yield_per=1000)
-    ).mappings()
-    for row in rows:
-        count += 1
-        if row["seq"] != count:
-            return AuditReport(False, count, f"entry {count} is missing", count)
-        if row["previous"] != previous:
-            return AuditReport(False, count, f"entry {count} does not follow entry {count - 1}", count)
-        if row["hash"] != _hash(dict(row)):
-            return AuditReport(False, count, f"entry {count} was changed after it was written", count)
-        previous = row["hash"]
-        hashes[count] = previous
-    return _checkpoints(tx, project, hashes, public_key) or AuditReport(True, count)
+    previous, hashes = GENESIS, dict[int, str]()
+    query = select(audit).where(audit.c.project_id == project).order_by(audit.c.seq)
+    with tx.connection.execute(query.execution_options(yield_per=1000)) as rows:
+        for count, row in enumerate(rows.mappings(), 1):
+            problem = _entry_problem(count, dict(row), previous)
+            if problem:
+                return AuditReport(False, count, problem, count)
+            hashes[count] = previous = row["hash"]
+    return _checkpoints(tx, project, hashes, public_key) or AuditReport(True, len(hashes))
 
 
 def seal(tx: Transaction, project: str, signing_key: Any, at: float) -> int | None:
@@ -114,6 +108,14 @@ def entries(tx: Transaction, project: str, limit: int = 50, before: int | None =
     """Return entries, newest first, those before entry number `before` when it is given."""
     query = select(audit).where(audit.c.project_id == project).order_by(audit.c.seq.desc()).limit(limit)
     return tx.all(query.where(audit.c.seq < before) if before else query)
+
+
+def _entry_problem(count: int, row: Mapping[str, Any], previous: str) -> str | None:
+    if row["seq"] != count:
+        return f"entry {count} is missing"
+    if row["previous"] != previous:
+        return f"entry {count} does not follow entry {count - 1}"
+    return f"entry {count} was changed after it was written" if row["hash"] != _hash(row) else None
 
 
 def _checkpoints(tx: Transaction, project: str, hashes: dict[int, str], public_key: Any) -> AuditReport | None:

@@ -1,7 +1,8 @@
 """The ledger: money is reserved before it is spent, in one transaction, and settled after (decision 20, P5).
 
 At every commit settled + reserved ≤ limit. What is reserved and never settled counts as spent until its lease ends.
-What a provider bills beyond the bound is booked, and freezes the budget. Integers of nano-dollars only.
+What a provider bills beyond the bound is booked, and freezes the budget. Integers of nano-dollars only. Rows are
+locked in one order everywhere (reservations by id, then budgets by scope), so that spenders never deadlock.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def reserve(tx: Transaction, project: str, wish: Reserve, now: float) -> None:
             project_id=project,
             id=wish.id,
             amount_nano=wish.amount,
-            scopes=[limit.scope for limit in wish.limits],
+            scopes=sorted(limit.scope for limit in wish.limits),
             window=wish.limits[0].window if wish.limits else "",
             lease_until=now + wish.lease_s,
             made_at=now,
@@ -106,7 +107,11 @@ def release(tx: Transaction, project: str, reservation_id: str) -> None:
 def expire(tx: Transaction, project: str, now: float) -> int:
     """Return leaked reservations whose lease has ended; until then they counted as spent. Returns how many."""
     late = tx.all(
-        select(reservation.c.id).where(reservation.c.project_id == project, reservation.c.lease_until <= now).limit(500)
+        select(reservation.c.id)
+        .where(reservation.c.project_id == project, reservation.c.lease_until <= now)
+        .order_by(reservation.c.id)
+        .limit(500)
+        .with_for_update(skip_locked=True)
     )
     for row in late:
         release(tx, project, row["id"])
