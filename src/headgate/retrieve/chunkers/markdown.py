@@ -5,6 +5,7 @@ Chunk text is plain: inline marks are gone, list items keep their dash, a table 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _CHARS_PER_TOKEN = 4
+_HTML = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _FRONT_MATTER = "---\n"
 
 
@@ -103,6 +105,8 @@ def _block(tokens: list[Token], index: int) -> tuple[str, int]:
         return _inline(token), index + 1
     if token.type in ("fence", "code_block"):
         return token.content.strip(), index + 1
+    if token.type == "html_block":
+        return " ".join(_HTML.sub(" ", token.content).split()), index + 1
     return "", index + 1
 
 
