@@ -68,7 +68,10 @@ def test_a_text_model_labels_with_confidence() -> None:
 
 def test_a_table_model_takes_numbers_and_categories() -> None:
     predictor = load_model(*table_model())
-    rows = [{"channel": "chat", "hour": 1}, {"channel": "never seen", "hour": "22", "unused": "x"}]
+    rows: list[dict[str, Any]] = [
+        {"channel": "chat", "hour": 1},
+        {"channel": "never seen", "hour": "22", "unused": "x"},
+    ]
     assert [prediction.label for prediction in predictor.predict(rows)] == ["billing", "outage"]
 
 

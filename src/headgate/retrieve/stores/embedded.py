@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from headgate.models import content_words, words
+from headgate.models import content_words
 from headgate.retrieve.chunk import Chunk
 from headgate.retrieve.spelling import Speller
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_TERMS = 64
-_TITLE, _HEADING, _TEXT = 2.0, 2.0, 1.0
+_TITLE, _HEADING, _TEXT = 3.0, 3.0, 1.0
 
 
 class Options(BaseModel):
@@ -34,15 +34,18 @@ class EmbeddedStore:
     def __init__(self, chunks: Sequence[Chunk], vectors: NDArray[numpy.float32]) -> None:
         self._vectors = vectors
         self._lock = threading.Lock()
-        self._speller = Speller(
-            term for chunk in chunks for term in content_words(f"{chunk.title} {' '.join(chunk.trail)} {chunk.text}")
-        )
+        self._speller = Speller(f"{chunk.title} {' '.join(chunk.trail)} {chunk.text}" for chunk in chunks)
         self._index = sqlite3.connect(":memory:", check_same_thread=False)
         self._index.execute("CREATE VIRTUAL TABLE chunk USING fts5(title, heading, text, tokenize='unicode61')")
         self._index.executemany(
             "INSERT INTO chunk(rowid, title, heading, text) VALUES (?, ?, ?, ?)",
             [
-                (number, _terms(f"{chunk.title} {chunk.source}"), _terms(" ".join(chunk.trail)), _terms(chunk.text))
+                (
+                    number,
+                    _terms(f"{chunk.title} {chunk.source.rpartition('/')[2]}"),
+                    _terms(" ".join(chunk.trail)),
+                    _terms(chunk.text),
+                )
                 for number, chunk in enumerate(chunks)
             ],
         )
@@ -50,10 +53,9 @@ class EmbeddedStore:
         self._index.commit()
 
     def lexical(self, question: str, limit: int) -> list[int]:
-        terms = list(dict.fromkeys(content_words(question) or words(question)))[:_MAX_TERMS]
+        terms = self._speller.stems(question)[:_MAX_TERMS]
         if not terms:
             return []
-        terms = [self._speller.mend(term) for term in terms]
         # Every term is quoted, so that nothing in a question is an operator of the query language.
         query = " OR ".join(f'"{term}"' for term in terms)
         with self._lock:

@@ -1,0 +1,171 @@
+"""OpenAI's chat completions as a codec: recorded answers in, and our own read by the official client."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate.kernel import Answer, Denied, Exhausted, InvalidInput, Passage, Unavailable, Usage
+from headgate.models import Call, ProviderError, chunk, completion, error_body, final_chunk, usage_chunk
+from headgate.models.sse import EventParser
+from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request, error_of
+
+FIXTURES = Path(__file__).parents[2] / "../shared/data/fixtures/openai"
+CALL = Call("m", {"messages": [{"role": "user", "content": "hello"}]})
+ANSWER = Answer(
+    "Within 30 days. [1]",
+    "answered",
+    "sha256:" + "a" * 64,
+    "f" * 32,
+    route="default",
+    usage=Usage(10, 5),
+    citations=("corpus/returns",),
+    passages=(Passage("corpus/returns", "text", "Returns"), Passage("corpus/other", "text")),
+)
+
+
+def recorded() -> list[Path]:
+    return sorted((FIXTURES / "sse").glob("*.txt"))
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded answers of shared/data are absent")
+def test_recorded_streams_decode_the_same_however_they_are_cut() -> None:
+    assert len(recorded()) == 12
+    tools = 0
+    for file in recorded():
+        raw = file.read_bytes()
+        ends = []
+        for size in (len(raw), 1, 61):
+            parser, decoder, text = EventParser(), StreamDecoder(CALL), ""
+            for at in range(0, len(raw), size):
+                for data in parser.feed(raw[at : at + size]):
+                    if data != "[DONE]" and (delta := decoder.feed(json.loads(data))):
+                        text += delta.text
+            ends.append((text, decoder.end()))
+        assert ends[0] == ends[1] == ends[2]
+        text, end = ends[0]
+        calls = end.extra.get("message", {}).get("tool_calls", [])
+        for made in calls:
+            json.loads(made["function"]["arguments"])
+        tools += bool(calls)
+        assert text or calls
+        assert end.fingerprint.startswith("fp_")
+    assert tools == 4
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded answers of shared/data are absent")
+def test_recorded_answers_keep_every_field() -> None:
+    lines = (FIXTURES / "recorded_responses.jsonl").read_text(encoding="utf-8").splitlines()
+    seen = 0
+    for line in lines:
+        body = json.loads(line)["body"]
+        if not isinstance(body, dict) or body.get("object") != "chat.completion":
+            continue
+        seen += 1
+        text, end = decode(body, CALL)
+        message = body["choices"][0]["message"]
+        assert text == (message.get("content") or message.get("refusal") or "")
+        assert end.usage == Usage(body["usage"]["prompt_tokens"], body["usage"]["completion_tokens"])
+        assert end.extra["usage"] == body["usage"]
+        assert end.extra.get("message", {}).get("tool_calls") == (message.get("tool_calls") or None)
+        assert end.extra.get("choices", []) == body["choices"][1:]
+    assert seen >= 10
+
+
+def test_unknown_fields_survive_both_ways() -> None:
+    body = {"messages": [], "reasoning_effort": "low", "made_up": {"a": 1}, "max_sentences": 3}
+    sent = encode_request(Call("m", body, stream=True), defaults={"seed": 1, "reasoning_effort": "high"})
+    assert (sent["made_up"], sent["seed"], sent["reasoning_effort"]) == ({"a": 1}, 1, "low")
+    assert "max_sentences" not in sent
+    assert sent["stream_options"] == {"include_usage": True}
+    message = {"role": "assistant", "content": "hi", "reasoning": "because"}
+    choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": []}}
+    _, end = decode({"choices": [choice], "service_tier": "flex"}, CALL)
+    assert end.extra["service_tier"] == "flex"
+    assert end.extra["message"] == {"reasoning": "because"}
+    assert end.usage.estimated
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, [], {}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": {"content": "x"}}]}, "text", 7,
+     {"choices": [{"message": {"content": 3}, "finish_reason": "stop"}]}],
+)  # fmt: skip
+def test_what_is_no_answer_is_a_retryable_error(data: Any) -> None:
+    with pytest.raises(ProviderError) as caught:
+        decode(data, CALL)
+    assert caught.value.retryable
+
+
+def test_an_error_in_the_middle_of_a_stream_is_raised() -> None:
+    decoder = StreamDecoder(CALL)
+    with pytest.raises(ProviderError, match="overloaded"):
+        decoder.feed({"error": {"message": "overloaded", "type": "server_error"}})
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "code", "retryable"),
+    [
+        (429, {"message": "slow"}, "provider_rate_limit", True),
+        (429, {"code": "insufficient_quota"}, "provider_rate_limit", False),
+        (500, {}, "provider_server", True),
+        (503, {}, "provider_server", True),
+        (408, {}, "provider_timeout", True),
+        (400, {"message": "bad"}, "provider_rejected", False),
+        (401, {}, "provider_auth", False),
+        (403, {}, "provider_auth", False),
+        (404, {}, "provider_rejected", False),
+        (400, {"code": "content_filter"}, "content_filter", False),
+    ],
+)
+def test_errors_say_whether_trying_again_makes_sense(status: int, error: Any, code: str, retryable: bool) -> None:
+    found = error_of({"error": error}, status, {"retry-after": "7"})
+    assert (found.code, found.retryable, found.retry_after, found.upstream_status) == (code, retryable, 7.0, status)
+    assert found.status == 503
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "nan", "inf", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_a_retry_after_that_is_no_number_is_left_out(header: str) -> None:
+    assert error_of(None, 429, {"retry-after": header}).retry_after is None
+
+
+def test_the_official_client_reads_our_answers() -> None:
+    openai = pytest.importorskip("openai.types.chat")
+    whole = openai.ChatCompletion.model_validate(completion(ANSWER, model="support", created=1), strict=True)
+    assert whole.choices[0].message.content == "Within 30 days. [1]"
+    assert whole.usage.total_tokens == 15
+    assert whole.headgate["sources"] == [{"n": 1, "source": "corpus/returns", "heading": "Returns"}]
+    for piece in (
+        chunk("t", {"role": "assistant", "content": ""}, model="support", created=1),
+        chunk("t", {"content": "Within"}, model="support", created=1),
+        final_chunk(ANSWER, model="support", created=1),
+        usage_chunk(ANSWER, model="support", created=1),
+    ):
+        openai.ChatCompletionChunk.model_validate(piece, strict=True)
+
+
+def test_a_blocked_answer_ends_with_the_wires_own_reason() -> None:
+    blocked = Answer("No.", "blocked", "sha256:" + "a" * 64, "t")
+    assert completion(blocked, model="m", created=1)["choices"][0]["finish_reason"] == "content_filter"
+    assert final_chunk(blocked, model="m", created=1)["choices"][0]["finish_reason"] == "content_filter"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (InvalidInput("no", "do this"), "invalid_request_error"),
+        (Denied("no"), "permission_error"),
+        (Exhausted("no"), "insufficient_quota"),
+        (Unavailable("no"), "server_error"),
+    ],
+)
+def test_errors_have_the_wires_envelope(error: Any, kind: str) -> None:
+    body = error_body(error)["error"]
+    assert body["type"] == kind
+    assert body["code"] == error.code
+    assert body["message"].startswith("no")
