@@ -87,7 +87,7 @@ class Lock(BaseModel):
         """Return the file's text: YAML 1.2, keys sorted, quoted wherever plain text could be read as something else."""
         sections: dict[str, Mapping[str, BaseModel]] = {"datasets": self.datasets, "models": self.models}
         data = {
-            name: {path: entry.model_dump(mode="json", exclude_defaults=True) for path, entry in found.items()}
+            name: {path: entry.model_dump(exclude_defaults=True) for path, entry in found.items()}
             for name, found in sections.items()
             if found
         }

@@ -89,7 +89,10 @@ class ArtifactShown(BaseModel):
 def get(tx: Transaction, project: str, digest: str) -> Stored:
     """Return one version. Raises NotFound, or Corrupt when what is stored is not what the digest says."""
     table = tables.artifact
-    row = tx.one(select(table).where(table.c.project_id == project, table.c.digest == digest))
+    try:
+        row = tx.one(select(table).where(table.c.project_id == project, table.c.digest == digest))
+    except ValueError:
+        raise _corrupt(digest) from None
     if row is None:
         raise NotFound(f"there is no artifact {digest}", "it was never registered in this project")
     return _verified(row)
@@ -131,10 +134,14 @@ def _verified(row: Mapping[str, Any]) -> Stored:
     except HeadgateError:
         found = ""
     if found != row["digest"]:
-        hint = "the records were changed from outside: restore them from a backup"
-        raise Corrupt(f"the artifact {row['digest']} ({row['path']}) is not what its digest says", hint)
+        raise _corrupt(row["digest"])
     names = ("kind", "schema", "path", "digest", "document", "about", "created_at", "created_by")
     return Stored(**{name: row[name] for name in names}, blobs=tuple(row["blobs"]))
+
+
+def _corrupt(digest: str) -> Corrupt:
+    hint = "the records were changed from outside: restore them from a backup"
+    return Corrupt(f"the artifact {digest} is not what its digest says", hint)
 
 
 def _find(tx: Transaction, project: str, name: str) -> str:

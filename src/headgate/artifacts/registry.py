@@ -142,8 +142,8 @@ def _add_version(tx: Transaction, values: Mapping[str, Any]) -> bool:
 
 def _insert_once(tx: Transaction, table: Table, values: Mapping[str, Any]) -> bool:
     build = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    done = tx.execute(build(table).values(**values).on_conflict_do_nothing())
-    return int(done.rowcount) == 1
+    statement = build(table).values(**values).on_conflict_do_nothing().returning(table.c.digest)
+    return tx.one(statement) is not None
 
 
 def _blobs_here(tx: Transaction, blobs: Blobs, project: str, wanted: Iterable[str]) -> set[str]:
