@@ -1,34 +1,18 @@
-"""Floor 1: what is at rest. Records in transactions, blobs by digest, spans, the ledger, the audit chain, jobs."""
+"""Floor 1: everything at rest: records, blobs, spans, and the ledger, audit log and jobs that live in the records."""
 
 from . import audit, jobs, ledger
 from . import schema as tables
 from .audit import AuditReport
 from .blobs import Blobs
 from .context import Context, Store, Work
-from .jobs import JobRow, NewJob
-from .ledger import Balance, Limit, Reserve
+from .jobs import JobRow
+from .ledger import Balance, Limit
 from .records import Records, Transaction
 from .secret import Secret
-from .spans import SpanQuery, Spans
+from .span_table import SpanQuery
+from .spans import Spans
 
 __all__ = [
-    "AuditReport",
-    "Balance",
-    "Blobs",
-    "Context",
-    "JobRow",
-    "Limit",
-    "NewJob",
-    "Records",
-    "Reserve",
-    "Secret",
-    "SpanQuery",
-    "Spans",
-    "Store",
-    "Transaction",
-    "Work",
-    "audit",
-    "jobs",
-    "ledger",
-    "tables",
-]
+    "AuditReport", "Balance", "Blobs", "Context", "JobRow", "Limit", "Records", "Secret", "SpanQuery", "Spans", "Store",
+    "Transaction", "Work", "audit", "jobs", "ledger", "tables",
+]  # fmt: skip

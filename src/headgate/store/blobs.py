@@ -1,40 +1,45 @@
 """Blobs: bytes named by their SHA-256, in a folder, in memory or in any object store that obstore knows.
 
-Digests are verified on every read, from the bytes that are returned (P16).
+Digests are verified on every read, from the very bytes that are returned (P16). A blob that `put` acknowledged is on
+disk: obstore writes beside and renames, which no reader sees half of, and a folder is synced afterwards.
 """
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headgate.kernel import Corrupt, NotFound, blob_digest, is_digest
+from headgate.kernel import Corrupt, InvalidInput, NotFound, Unavailable, blob_digest, is_digest
 
 
 class Blobs:
-    """A content-addressed store by URL: `file:///abs/folder`, `memory://`, `s3://bucket/prefix` …"""
+    """A content-addressed store: a folder (`/abs/folder`, `file:///abs/folder`), `memory://`, `s3://bucket/prefix` …"""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        plain = url.removeprefix("file://")
+        self._folder = Path(plain).absolute() if "://" not in plain else None
+        self.url = self._folder.as_uri() if self._folder else url
 
     def put(self, content: bytes) -> str:
-        """Store bytes and return their digest; storing the same bytes again changes nothing."""
+        """Store bytes and return their digest. Storing them again changes nothing, or repairs what was damaged."""
         import obstore
 
         digest = blob_digest(content)
-        if not self.has(digest):
-            obstore.put(self._store, _key(digest), content)
+        if not self._intact(digest, content):
+            try:
+                obstore.put(self._store, _key(digest), content)
+                self._sync(digest)
+            except OSError as problem:
+                raise Unavailable(f"the blob {digest} cannot be stored: {problem}", "check space and rights") from None
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a digest. Raises NotFound, or Corrupt when they are not what the digest says."""
-        import obstore
-
-        try:
-            content = bytes(obstore.get(self._store, _key(digest)).bytes())
-        except FileNotFoundError:
-            raise NotFound(f"there is no blob {digest}", "it was never uploaded here, or was erased") from None
+        content = self._read(digest)
+        if content is None:
+            raise NotFound(f"there is no blob {digest}", "it was never uploaded here, or was erased")
         if blob_digest(content) != digest:
             raise Corrupt(f"the blob {digest} does not hold what its name says", "restore it from a backup")
         return content
@@ -49,13 +54,48 @@ class Blobs:
             return False
         return True
 
+    def _read(self, digest: str) -> bytes | None:
+        import obstore
+
+        try:
+            return bytes(obstore.get(self._store, _key(digest)).bytes())
+        except FileNotFoundError:
+            return None
+
+    def _intact(self, digest: str, content: bytes) -> bool:
+        """Whether these bytes are stored already; on a far store only their length is compared."""
+        import obstore
+
+        if self._folder is not None:
+            return self._read(digest) == content
+        try:
+            found: int = obstore.head(self._store, _key(digest))["size"]
+        except FileNotFoundError:
+            return False
+        return found == len(content)
+
+    def _sync(self, digest: str) -> None:
+        """Wait until a blob of a folder, its name, and the name of its folder are on disk."""
+        if self._folder is None:
+            return
+        file = self._folder / _key(digest)
+        for path in (file, file.parent, self._folder):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     @cached_property
     def _store(self) -> Any:
-        from obstore.store import from_url
+        from obstore.exceptions import BaseError
+        from obstore.store import LocalStore, from_url
 
-        if self.url.startswith("file://"):
-            Path(self.url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
-        return from_url(self.url)
+        try:
+            return LocalStore(self._folder, mkdir=True) if self._folder else from_url(self.url)
+        except (BaseError, ValueError) as problem:
+            hint = "a folder, memory:// or s3://bucket/prefix"
+            raise InvalidInput(f"blobs cannot be stored in {self.url}: {problem}", hint) from None
 
 
 def _key(digest: str) -> str:

@@ -25,6 +25,11 @@ class Store:
     spans: Spans
     secret: Secret
 
+    def close(self) -> None:
+        """Write what waits and let go of every file and connection."""
+        self.spans.close()
+        self.records.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -5,19 +5,19 @@ Enqueued in the action's transaction; claimed, kept alive and finished by worker
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 
 from headgate.kernel import NotFound
 
+from .process import is_dead, owner_name, this_host
 from .records import Transaction
 from .schema import job
+
+__all__ = ["JobRow", "NewJob", "abandoned", "claim", "enqueue", "fail", "finish", "get", "heartbeat", "owner_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +39,29 @@ class JobRow:
     error: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What is to be done, by which operation, in whose name."""
+class NewJob(TypedDict):
+    """What is to be done, by which operation, in whose name, asked for at `now`."""
 
     id: str
     operation: str
     arguments: Mapping[str, Any]
     person: str
+    now: float
 
 
-def owner_name() -> str:
-    """Name this process so that others on the host can tell whether it lives: `host:pid:start`."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
-
-
-def enqueue(tx: Transaction, project: str, new: NewJob, now: float) -> None:
+def enqueue(tx: Transaction, project: str, **new: Unpack[NewJob]) -> None:
     """Add a job, in the transaction of the action that asks for it."""
     tx.execute(
         insert(job).values(
-            id=new.id,
+            id=new["id"],
             project_id=project,
-            operation=new.operation,
-            arguments=dict(new.arguments),
-            person=new.person,
+            operation=new["operation"],
+            arguments=dict(new["arguments"]),
+            person=new["person"],
             state="queued",
             attempts=0,
             token=0,
-            created_at=now,
+            created_at=new["now"],
         )
     )
 
@@ -74,30 +69,45 @@ def enqueue(tx: Transaction, project: str, new: NewJob, now: float) -> None:
 def claim(
     tx: Transaction, project: str | None, *, owner: str, now: float, lease_s: float, id: str | None = None
 ) -> JobRow | None:
-    """Take the oldest job that is free: queued, or running with its lease over or its owner dead on this host."""
-    query = select(job).where(job.c.state.in_(("queued", "running"))).order_by(job.c.created_at)
-    if project is not None:
-        query = query.where(job.c.project_id == project)
+    """Take a job that is free, or the one called `id` if it is free; None when there is none.
+
+    Free is a running job whose owner is a dead process of this host (taken first), a queued one, and a running one
+    whose lease has ended (oldest first). project: None takes from every project. lease_s: seconds.
+    """
+    wanted = [job.c.project_id == project] if project is not None else []
     if id is not None:
-        query = query.where(job.c.id == id)
-    for row in tx.all(query.limit(50).with_for_update(skip_locked=True)):
-        free = row["state"] == "queued" or (row["lease_until"] or 0) <= now or _dead(row["owner"])
-        if not free:
-            continue
+        wanted.append(job.c.id == id)
+    values = {"state": "running", "owner": owner, "lease_until": now + lease_s}
+    for row in (*_orphans(tx, wanted), *_free(tx, wanted, now)):
         taken = tx.execute(
             update(job)
             .where(job.c.id == row["id"], job.c.token == row["token"], job.c.state == row["state"])
-            .values(
-                state="running",
-                owner=owner,
-                token=row["token"] + 1,
-                attempts=row["attempts"] + 1,
-                lease_until=now + lease_s,
-            )
+            .values(token=row["token"] + 1, attempts=row["attempts"] + 1, **values)
         )
         if taken.rowcount == 1:
             return get(tx, row["project_id"], row["id"])
     return None
+
+
+def abandoned(row: JobRow, now: float) -> bool:
+    """Tell whether nobody works on a job, now or later: it ended, or its lease ended, or its owner is dead."""
+    if row.state != "running":
+        return row.state != "queued"
+    return (row.lease_until or 0) <= now or is_dead(row.owner)
+
+
+def _orphans(tx: Transaction, wanted: Sequence[ColumnElement[bool]]) -> list[Mapping[str, Any]]:
+    """Return running jobs whose owner was a process of this host and is gone."""
+    here = job.c.owner.startswith(f"{this_host()}:", autoescape=True)
+    running = tx.all(select(job).where(job.c.state == "running", here, *wanted).order_by(job.c.created_at))
+    return [row for row in running if is_dead(row["owner"])]
+
+
+def _free(tx: Transaction, wanted: Sequence[ColumnElement[bool]], now: float) -> list[Mapping[str, Any]]:
+    """Return the oldest job that anybody may take, locked so that claimers do not all reach for the same one."""
+    free = or_(job.c.state == "queued", and_(job.c.state == "running", job.c.lease_until <= now))
+    oldest = select(job).where(free, *wanted).order_by(job.c.created_at, job.c.id).limit(1)
+    return tx.all(oldest.with_for_update(skip_locked=True))
 
 
 def heartbeat(
@@ -110,13 +120,13 @@ def heartbeat(
     return tx.execute(update(job).where(_mine(id, token)).values(**values)).rowcount == 1
 
 
-def finish(tx: Transaction, id: str, token: int, result: Mapping[str, Any], now: float = 0.0) -> bool:
+def finish(tx: Transaction, id: str, token: int, result: Mapping[str, Any], now: float | None = None) -> bool:
     """End a job with its result; False says that somebody else owns it now and nothing was stored."""
     values = {"state": "done", "result": dict(result), "finished_at": now, "lease_until": None}
     return tx.execute(update(job).where(_mine(id, token)).values(**values)).rowcount == 1
 
 
-def fail(tx: Transaction, id: str, token: int, error: Mapping[str, Any], now: float = 0.0) -> bool:
+def fail(tx: Transaction, id: str, token: int, error: Mapping[str, Any], now: float | None = None) -> bool:
     """End a job with its error; False says that somebody else owns it now and nothing was stored."""
     values = {"state": "failed", "error": dict(error), "finished_at": now, "lease_until": None}
     return tx.execute(update(job).where(_mine(id, token)).values(**values)).rowcount == 1
@@ -131,31 +141,5 @@ def get(tx: Transaction, project: str, id: str) -> JobRow:
     return JobRow(project=row["project_id"], **fields)
 
 
-def _mine(id: str, token: int) -> Any:
-    return and_(job.c.id == id, job.c.token == token, or_(job.c.state == "running", job.c.state == "queued"))
-
-
-def _dead(owner: str | None) -> bool:
-    """Whether an owner was a process of this host that is gone; an owner on another host is never called dead."""
-    parts = (owner or "").split(":")
-    if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
-        return False
-    return _started(int(parts[1])) != parts[2]
-
-
-def _started(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; '' for one that is gone (or a system without /proc)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return "" if Path("/proc/self/stat").exists() else _alive(pid)
-    fields = text.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def _alive(pid: int) -> str:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return ""
-    return "alive"
+def _mine(id: str, token: int) -> ColumnElement[bool]:
+    return and_(job.c.id == id, job.c.token == token, job.c.state == "running")

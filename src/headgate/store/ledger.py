@@ -1,8 +1,7 @@
 """The ledger: money is reserved before it is spent, in one transaction, and settled after (decision 20, P5).
 
 At every commit settled + reserved ≤ limit. What is reserved and never settled counts as spent until its lease ends.
-What a provider bills beyond the bound is booked, and freezes the budget. Integers of nano-dollars only. Rows are
-locked in one order everywhere (reservations by id, then budgets by scope), so that spenders never deadlock.
+What a provider bills beyond the bound is booked, and freezes the budget. Integers of nano-dollars only.
 """
 
 from __future__ import annotations
@@ -10,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, delete, insert, select, text, update
 
-from headgate.kernel import Conflict, Exhausted, NotFound, units
+from headgate.kernel import Conflict, Exhausted, InvalidInput, NotFound, units
 
-from .records import Transaction
+from .records import Transaction, upsert
 from .schema import budget, reservation
+
+_REMEMBERED_S = 86_400
+"""How long an ended reservation is remembered: what is settled twice is booked once, what is settled late is booked."""
+_MOST_EXPIRED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Where a budget stands, in nano-dollars."""
+    """Where a budget stands, in nano-dollars. A frozen budget allows nothing more in its window."""
 
     limit_nano: int | None
     settled: int
@@ -41,140 +43,168 @@ class Balance:
 
     @property
     def left(self) -> int | None:
+        """What may still be reserved; None without a limit."""
         return None if self.limit_nano is None else max(0, self.limit_nano - self.settled - self.reserved)
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
-    """A wish to spend: at most `amount` nano-dollars, against every one of `limits`, until the lease ends."""
+class Lease(TypedDict):
+    """From when (epoch seconds) and for how long (seconds) a reservation counts as spent without being settled."""
 
-    id: str
-    amount: int
-    limits: Sequence[Limit]
+    now: float
     lease_s: float
 
 
-def reserve(tx: Transaction, project: str, wish: Reserve, now: float) -> None:
-    """Reserve against every limit at once. Raises Exhausted saying which one is used up and when it is renewed."""
-    if wish.amount < 0:
-        raise Conflict("a reservation cannot be negative")
+def reserve(
+    tx: Transaction, project: str, reservation_id: str, amount: int, limits: Sequence[Limit], **lease: Unpack[Lease]
+) -> None:
+    """Reserve `amount` nano-dollars against every limit at once; all limits are of one window.
+
+    Raises Exhausted naming the limit that is used up and when it is renewed (the transaction must not commit then),
+    Conflict for an id that was used.
+    """
+    now = lease["now"]
+    if amount < 0 or len({limit.window for limit in limits}) > 1:
+        raise InvalidInput("a reservation is of zero or more, against limits of one window")
     expire(tx, project, now)
-    for limit in sorted(wish.limits, key=lambda item: item.scope):
-        held = _locked(tx, project, limit)
-        if held["frozen"] or held["settled_nano"] + held["reserved_nano"] + wish.amount > limit.limit_nano:
-            raise _exhausted(limit, held, wish.amount, now)
-        _move(tx, _where(project, limit.scope, limit.window), reserved=wish.amount)
+    if tx.one(select(reservation.c.id).where(*_mine(project, reservation_id))):
+        raise Conflict(f"the reservation {reservation_id} was made already", "use a fresh id")
+    for limit in limits:
+        held = _opened(tx, project, limit)
+        if held["frozen"] or held["settled_nano"] + held["reserved_nano"] + amount > limit.limit_nano:
+            raise _exhausted(limit, held, amount, now)
+        _move(tx, (project, limit.scope, limit.window), reserved=amount)
     tx.execute(
         insert(reservation).values(
             project_id=project,
-            id=wish.id,
-            amount_nano=wish.amount,
-            scopes=sorted(limit.scope for limit in wish.limits),
-            window=wish.limits[0].window if wish.limits else "",
-            lease_until=now + wish.lease_s,
+            id=reservation_id,
+            amount_nano=amount,
+            scopes=[limit.scope for limit in limits],
+            window=limits[0].window if limits else "",
+            state="held",
+            lease_until=now + lease["lease_s"],
             made_at=now,
         )
     )
 
 
-def settle(tx: Transaction, project: str, reservation_id: str, amount: int, now: float) -> None:
-    """Replace a reservation by what was really spent. Spending beyond the bound is booked and freezes the budget.
+def settle(tx: Transaction, project: str, reservation_id: str, amount_nano: int, *, now: float) -> None:
+    """Replace a reservation by what was really spent; settling again changes nothing.
 
-    Raises NotFound when the reservation ended already (its lease ran out and its amount was booked as spent).
+    More than was reserved is booked, and freezes the budget for its window. So is what comes after the lease ended,
+    which freezes only a budget that no longer had the room. Raises NotFound for an id that never was.
     """
-    held = _take(tx, project, reservation_id)
+    if amount_nano < 0:
+        raise InvalidInput("what was spent is zero or more")
+    _serialise(tx, project)
+    held = tx.one(select(reservation).where(*_mine(project, reservation_id)))
     if held is None:
-        raise NotFound(f"there is no reservation {reservation_id}", "it was settled, released or has expired")
-    beyond = amount > held["amount_nano"]
+        raise NotFound(f"there is no reservation {reservation_id}", "it was never made, or ended more than a day ago")
+    if held["state"] not in ("held", "expired"):
+        return
+    _end(tx, project, reservation_id, "settled")
+    late = held["state"] == "expired"
     for scope in held["scopes"]:
-        _move(
-            tx,
-            _where(project, scope, held["window"]),
-            reserved=-held["amount_nano"],
-            settled=max(0, amount),
-            freeze=beyond,
-        )
+        where = (project, scope, held["window"])
+        _move(tx, where, reserved=0 if late else -held["amount_nano"], settled=amount_nano)
+        found = balance(tx, *where)
+        over = found.limit_nano is not None and found.settled + found.reserved > found.limit_nano
+        if over or (amount_nano > held["amount_nano"] and not late):
+            tx.execute(update(budget).where(*_at(where)).values(frozen=True))
 
 
 def release(tx: Transaction, project: str, reservation_id: str) -> None:
-    """Give a reservation back unspent; one that is gone stays gone."""
-    held = _take(tx, project, reservation_id)
+    """Give a reservation back unspent; one that has ended stays ended."""
+    _serialise(tx, project)
+    held = tx.one(select(reservation).where(*_mine(project, reservation_id), reservation.c.state == "held"))
     if held is not None:
-        for scope in held["scopes"]:
-            _move(tx, _where(project, scope, held["window"]), reserved=-held["amount_nano"])
+        _give_back(tx, project, held, "released")
 
 
 def expire(tx: Transaction, project: str, now: float) -> int:
     """Return leaked reservations whose lease has ended; until then they counted as spent. Returns how many."""
-    late = tx.all(
-        select(reservation.c.id)
-        .where(reservation.c.project_id == project, reservation.c.lease_until <= now)
-        .order_by(reservation.c.id)
-        .limit(500)
-        .with_for_update(skip_locked=True)
-    )
-    for row in late:
-        release(tx, project, row["id"])
-    return len(late)
+    _serialise(tx, project)
+    ours = reservation.c.project_id == project
+    late = ours & (reservation.c.state == "held") & (reservation.c.lease_until <= now)
+    rows = tx.all(select(reservation).where(late).order_by(reservation.c.lease_until).limit(_MOST_EXPIRED))
+    for row in rows:
+        _give_back(tx, project, row, "expired")
+    forgotten = ours & (reservation.c.state != "held") & (reservation.c.lease_until <= now - _REMEMBERED_S)
+    tx.execute(delete(reservation).where(forgotten))
+    return len(rows)
 
 
 def balance(tx: Transaction, project: str, scope: str, window: str) -> Balance:
     """Return where a scope stands in a window; nothing spent and no limit when it was never used."""
-    row = tx.one(select(budget).where(*_where(project, scope, window)))
+    row = tx.one(select(budget).where(*_at((project, scope, window))))
     if row is None:
         return Balance(None, 0, 0)
     return Balance(row["limit_nano"], row["settled_nano"], row["reserved_nano"], row["frozen"])
 
 
-def _locked(tx: Transaction, project: str, limit: Limit) -> Any:
-    """Return the budget's row, made when absent, locked until the transaction ends."""
-    make = (postgresql if tx.dialect == "postgresql" else sqlite).insert(budget)
+_Where = tuple[str, str, str]
+
+
+def _serialise(tx: Transaction, project: str) -> None:
+    """Let one transaction at a time touch a project's ledger: rows locked in any order could wait for each other."""
+    if tx.dialect == "postgresql":
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))").bindparams(name=project))
+
+
+def _opened(tx: Transaction, project: str, limit: Limit) -> Any:
+    """Return the budget's row, made when absent, with its limit as it is today."""
+    make = upsert(tx.dialect, budget)
+    fresh = {"limit_nano": limit.limit_nano, "settled_nano": 0, "reserved_nano": 0, "frozen": False}
+    where = (project, limit.scope, limit.window)
     tx.execute(
-        make.values(
-            project_id=project, scope=limit.scope, window=limit.window, limit_nano=limit.limit_nano, settled_nano=0,
-            reserved_nano=0, frozen=False,
-        ).on_conflict_do_update(
+        make.values(project_id=project, scope=limit.scope, window=limit.window, **fresh).on_conflict_do_update(
             index_elements=["project_id", "scope", "window"], set_={"limit_nano": limit.limit_nano}
         )
-    )  # fmt: skip
-    return tx.one(select(budget).where(*_where(project, limit.scope, limit.window)).with_for_update())
+    )
+    return tx.one(select(budget).where(*_at(where)))
 
 
-def _move(tx: Transaction, where: tuple[Any, ...], *, reserved: int, settled: int = 0, freeze: bool = False) -> None:
-    values: dict[str, Any] = {
+def _move(tx: Transaction, where: _Where, *, reserved: int, settled: int = 0) -> None:
+    values = {
         "reserved_nano": budget.c.reserved_nano + reserved,
         "settled_nano": budget.c.settled_nano + settled,
     }
-    tx.execute(update(budget).where(*where).values(**values, **({"frozen": True} if freeze else {})))
+    tx.execute(update(budget).where(*_at(where)).values(**values))
 
 
-def _take(tx: Transaction, project: str, reservation_id: str) -> Any:
-    mine = (reservation.c.project_id == project, reservation.c.id == reservation_id)
-    row = tx.one(select(reservation).where(*mine).with_for_update())
-    if row is None or tx.execute(delete(reservation).where(*mine)).rowcount != 1:
-        return None
-    return row
+def _give_back(tx: Transaction, project: str, held: Any, state: str) -> None:
+    _end(tx, project, held["id"], state)
+    for scope in held["scopes"]:
+        _move(tx, (project, scope, held["window"]), reserved=-held["amount_nano"])
 
 
-def _where(project: str, scope: str, window: str) -> tuple[Any, ...]:
+def _end(tx: Transaction, project: str, reservation_id: str, state: str) -> None:
+    tx.execute(update(reservation).where(*_mine(project, reservation_id)).values(state=state))
+
+
+def _mine(project: str, reservation_id: str) -> tuple[ColumnElement[bool], ...]:
+    return reservation.c.project_id == project, reservation.c.id == reservation_id
+
+
+def _at(where: _Where) -> tuple[ColumnElement[bool], ...]:
+    project, scope, window = where
     return budget.c.project_id == project, budget.c.scope == scope, budget.c.window == window
 
 
 def _exhausted(limit: Limit, held: Any, amount: int, now: float) -> Exhausted:
     kind, _, name = limit.scope.partition(":")
+    renewed = datetime.fromisoformat(limit.window).replace(tzinfo=UTC) + timedelta(days=1)
     if held["frozen"]:
         problem = Exhausted(
             f"the budget of {kind} {name} is frozen: a provider billed more than was reserved",
-            "an administrator must look at it",
+            f"compare the provider's bill with its price; it opens again at {renewed:%Y-%m-%d %H:%M} UTC",
             code="budget_frozen",
         )
-        return problem
-    left = max(0, limit.limit_nano - held["settled_nano"] - held["reserved_nano"])
-    midnight = (datetime.fromtimestamp(now, UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    problem = Exhausted(
-        f"the budget of {kind} {name} for {limit.window} is used up: ${units.usd(left)} of "
-        f"${units.usd(limit.limit_nano)} is left, and this request may cost ${units.usd(amount)}",
-        f"it is renewed at {midnight:%Y-%m-%d %H:%M} UTC; ask for a higher budget, or send shorter requests",
-    )
-    problem.retry_after = max(1, int(midnight.timestamp() - now) + 1)
+    else:
+        left = max(0, limit.limit_nano - held["settled_nano"] - held["reserved_nano"])
+        problem = Exhausted(
+            f"the budget of {kind} {name} for {limit.window} is used up: ${units.usd(left)} of "
+            f"${units.usd(limit.limit_nano)} is left, and this request may cost ${units.usd(amount)}",
+            f"it is renewed at {renewed:%Y-%m-%d %H:%M} UTC; ask for a higher budget, or send shorter requests",
+        )
+    problem.retry_after = max(1, int(renewed.timestamp() - now) + 1)
     return problem

@@ -6,13 +6,18 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from headgate.kernel import Conflict, InvalidInput
+
 HEAD = "0001"
 """The newest version; a test proves that it is the newest file of `migrations/versions/`."""
 _LOCK = 0x6865616467617465
 
 
 def migrate(engine: Engine) -> None:
-    """Bring `engine`'s schema to HEAD. Safe to call from several processes at once."""
+    """Bring `engine`'s schema to HEAD; safe to call from several processes at once.
+
+    Raises Conflict for a database that a newer Headgate has written, InvalidInput for a file of traces.
+    """
     with engine.connect() as connection:
         if current(connection) == HEAD:
             return
@@ -21,7 +26,12 @@ def migrate(engine: Engine) -> None:
             connection.exec_driver_sql("BEGIN EXCLUSIVE")
         else:
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        if current(connection) != HEAD:
+        found = current(connection)
+        if found is not None and found > HEAD:
+            raise Conflict("these records were written by a newer Headgate", "upgrade Headgate")
+        if engine.dialect.name == "sqlite" and inspect(connection).has_table("span_schema"):
+            raise InvalidInput("records cannot be stored in the traces' file", "they need a file of their own")
+        if found != HEAD:
             _upgrade(connection)
         connection.commit()
 
@@ -39,6 +49,6 @@ def _upgrade(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, HEAD)

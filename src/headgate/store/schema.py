@@ -116,7 +116,8 @@ budget = Table(
 )  # fmt: skip
 reservation = Table(
     "reservation", metadata, _tenant(), _key("id"), Column("amount_nano", BigInteger, nullable=False), _json("scopes"),
-    _text("window"), _time("lease_until"), _time("made_at"), Index("ix_reservation_lease", "project_id", "lease_until"),
+    _text("window"), _text("state"), _time("lease_until"), _time("made_at"),
+    Index("ix_reservation_lease", "project_id", "state", "lease_until"),
 )  # fmt: skip
 job = Table(
     "job", metadata, _key("id"), _project(), _text("operation"), _json("arguments"), _text("person"), _text("state"),

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from headgate.kernel import InvalidInput
+from headgate.kernel import InvalidInput, Unavailable
 
 
 class Secret:
@@ -28,16 +28,13 @@ class Secret:
     @classmethod
     def load(cls, path: Path) -> Secret:
         """Read the secret's file, made with mode 0600 the first time. Safe when several processes start at once."""
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
             return cls(path.read_bytes())
-        with os.fdopen(descriptor, "wb") as file:
-            value = os.urandom(32)
-            file.write(value)
-            file.flush()
-            os.fsync(file.fileno())
-        return cls(value)
+        except OSError as problem:
+            raise Unavailable(f"the secret {path} cannot be read: {problem.strerror}", "check its owner") from None
 
     def key_hash(self, token: str) -> str:
         """Return what is stored of an API key: HMAC-SHA-256 of its token, in hexadecimal."""
@@ -55,3 +52,25 @@ class Secret:
 
     def _mac(self, purpose: str, text: str) -> str:
         return hmac.new(self._value, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def _make(path: Path) -> None:
+    """Write fresh random bytes beside `path` and link them there: whole or not at all, and never over another's."""
+    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(descriptor, os.urandom(32))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return
+    finally:
+        beside.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

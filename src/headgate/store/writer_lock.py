@@ -1,42 +1,52 @@
-"""The folder's writer lock: exactly one process writes the span file (P2). Held by an open file, so a kill frees it."""
+"""The lock that makes one process the writer of a folder's span file (P2). `Spans` takes it; it ends with the process.
+
+SQLite before 3.51.3 can corrupt a WAL file that two connections write. A lock of the system, not a note in a file,
+keeps the second one out: it vanishes with its holder, however that dies.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
-from typing import IO
 
-from headgate.kernel import Conflict
+from headgate.kernel import Conflict, Unavailable
+
+NAME = "writer.lock"
 
 
 class WriterLock:
-    """An exclusive lock on `writer.lock` beside the span file; the file names the process that holds it."""
+    """A lock on `<folder>/writer.lock`, held until `release` or the end of the process."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-
-    @classmethod
-    def take(cls, folder: Path) -> WriterLock:
-        """Take the lock at once. Raises Conflict naming the process that has it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / "writer.lock").open("a+", encoding="ascii")
+    def __init__(self, folder: Path) -> None:
+        """Take the lock at once. Raises Conflict naming the process that holds it, Unavailable without such locks."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            import fcntl
+        except ImportError:
+            raise Unavailable("this system has no file locks", "store spans in PostgreSQL") from None
+        path = folder / NAME
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
             raise Conflict(
-                f"the traces in {folder.name} are being written by process {holder}",
-                "stop it, or use PostgreSQL to run several",
-                code="writer_locked",
+                f"another process already writes the traces in {folder}",
+                f"process {holder} holds {path}: call it through HEADGATE_URL, stop it, or move to PostgreSQL",
+                code="writer_lock",
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        return cls(file)
+        except OSError as problem:
+            os.close(self._descriptor)
+            raise Unavailable(
+                f"{path} cannot be locked: {problem.strerror}",
+                "put the folder on a local disk, or store spans in PostgreSQL",
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._file.close()
+        """Let the next writer in; further calls do nothing."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -6,9 +6,8 @@ from headgate.store import Blobs, Records, Secret, Spans, Store
 
 
 def in_memory_store() -> Store:
-    """Return an empty store with its schema in place; it is gone when the process ends."""
+    """Return an empty store with its schema in place; `close()` it, or it is gone when the process ends."""
     records = Records("sqlite://")
     records.migrate()
-    return Store(
-        records, Blobs("memory://"), Spans("sqlite://", writer=True), Secret(b"only for tests, never in use!!" * 2)
-    )
+    spans = Spans("sqlite://", writer=True)
+    return Store(records, Blobs("memory://"), spans, Secret(b"only for tests, never in use!!!!"))
