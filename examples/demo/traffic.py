@@ -69,7 +69,9 @@ def stream(api: openai.OpenAI, question: str, model: str = "support") -> tuple[s
 def many(api: openai.OpenAI, questions: Sequence[str], at_once: int = 8) -> Tally:
     """Send questions, several at once, as different visitors."""
     with ThreadPoolExecutor(at_once) as pool:
-        futures = [pool.submit(ask, api, text, "support", f"visitor-{number % 40}") for number, text in enumerate(questions)]
+        futures = [
+            pool.submit(ask, api, text, "support", f"visitor-{number % 40}") for number, text in enumerate(questions)
+        ]
         return Tally([future.result() for future in futures])
 
 
