@@ -70,41 +70,47 @@ def test_targets_are_those_that_routes_use(root: Path) -> None:
     assert app_targets(kind.parse(root, "apps/support").document) == {"openai/gpt-5-mini", "local/extractive"}
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "line", "message", "hint"),
-    [
-        ("llm: main", "llm: mian", 8, "there is no chain 'mian'", "did you mean 'main'?"),
-        ("policy: policies", "polcy: policies", 2, "there is no key 'polcy' here", "did you mean 'policy'?"),
-        ("prompt: prompts/answer", "prompt: prompts/anser", 9, "there is no prompt 'prompts/anser'", "did you mean 'prompts/answer'?"),
-        ("prompt: prompts/answer", "prompt: prompts/safe", 9, "does not ask a model anything", "# system"),
-        ("fallback: prompts/safe", "fallback: prompts/answer", 15, "sent as it stands", "without role headings"),
-        ("fallback: prompts/safe", "fallback: prompts/greedy", 15, "has no variables", ""),
-        ("fallback: prompts/safe", "", 1, "the key 'fallback' is missing", ""),
-        ("reply: prompts/safe", "reply: prompts/answer", 6, "sent as it stands", ""),
-        ("local/extractive]", "extractive]", 12, "'extractive' names no model", "provider/model"),
-        ("main: [openai/gpt-5-mini, local/extractive]", "main: []", 12, "at least 1 item", ""),
-        ("at_least: 0.6", "at_least: 60", 14, "less than or equal to 1", ""),
-        ("otherwise: safe", "otherwise: human", 14, "'human' is not known here", ""),
-        ("      llm: main\n", "", 7, "the key 'llm' is missing", "{human:"),
-        ("{human: {reply: prompts/safe}}", "{human: {reply: prompts/safe}, llm: main}", 6, "does not go with human", ""),
-        ("retrieval: retrieval/handbook", "retrieval: retrieval/wiki", 10, "is no evidence", "retrieval/handbook"),
-        ("contract: contracts/support", "contract: contracts/suport", 1, "there is no contract", "did you mean 'contracts/support'?"),
-        ("  model: models/router\n", "", 5, "no label 'high_risk'", ""),
-    ],
-)  # fmt: skip
+MISTAKES = [
+    ("llm: main", "llm: mian", 8, "there is no chain 'mian'", "did you mean 'main'?"),
+    ("policy: policies", "polcy: policies", 2, "there is no key 'polcy' here", "did you mean 'policy'?"),
+    ("prompt: prompts/answer", "prompt: prompts/anser", 9, "no prompt 'prompts/anser'", "mean 'prompts/answer'?"),
+    ("prompt: prompts/answer", "prompt: prompts/safe", 9, "does not ask a model anything", "# system"),
+    ("fallback: prompts/safe", "fallback: prompts/answer", 15, "sent as it stands", "without role headings"),
+    ("fallback: prompts/safe", "fallback: prompts/greedy", 15, "has no variables", ""),
+    ("fallback: prompts/safe", "", 1, "the key 'fallback' is missing", ""),
+    ("reply: prompts/safe", "reply: prompts/answer", 6, "sent as it stands", ""),
+    ("local/extractive]", "extractive]", 12, "'extractive' names no model", "provider/model"),
+    ("main: [openai/gpt-5-mini, local/extractive]", "main: []", 12, "at least 1 item", ""),
+    ("at_least: 0.6", "at_least: 60", 14, "less than or equal to 1", ""),
+    ("otherwise: safe", "otherwise: human", 14, "'human' is not known here", ""),
+    ("      llm: main\n", "", 7, "the key 'llm' is missing", "{human:"),
+    ("reply: prompts/safe}}", "reply: prompts/safe}, llm: main}", 6, "does not go with human", ""),
+    ("retrieval: retrieval/handbook", "retrieval: retrieval/wiki", 10, "is no evidence", "retrieval/handbook"),
+    ("contracts/support", "contracts/suport", 1, "there is no contract", "did you mean 'contracts/support'?"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message", "hint"), MISTAKES)
 def test_a_mistake_is_named_with_its_line(root: Path, old: str, new: str, line: int, message: str, hint: str) -> None:
+    edit(root, old, new)
     with pytest.raises(InvalidInput) as caught:
-        kind.parse(edit(root, old, new), "apps/support")
-        cross_check(root, "apps/support", ())
+        kind.parse(root, "apps/support")
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.where is not None
     assert (caught.value.where.file, caught.value.where.line) == ("apps/support.yaml", line)
 
 
+def test_without_a_router_only_default_is_ever_taken(root: Path) -> None:
+    edit(root, "  model: models/router\n", "")
+    kind.parse(root, "apps/support")
+    with pytest.raises(InvalidInput, match=r"support.yaml:5: .*no label 'high_risk'"):
+        cross_check(root, "apps/support", ())
+
+
 def test_routes_are_labels_and_labels_have_routes(root: Path) -> None:
     cross_check(root, "apps/support", ["high_risk", "billing"])
-    with pytest.raises(InvalidInput, match="no label 'high_risk'.*did you mean 'high-risk'"):
+    with pytest.raises(InvalidInput, match=r"no label 'high_risk'.*did you mean 'high-risk'"):
         cross_check(root, "apps/support", ["high-risk", "billing"])
     edit(root, "    default:", "    billing:")
     with pytest.raises(InvalidInput, match=r"support.yaml:5.*'roaming' of the router has no route"):

@@ -39,7 +39,12 @@ def test_targets_are_no_part_of_the_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("$0.004", "$0.005"), ("Legal advice", "Tax advice"), ("citations: required", "citations: optional"), ("[answer]", "[reply]")],
+    [
+        ("$0.004", "$0.005"),
+        ("Legal advice", "Tax advice"),
+        ("citations: required", "citations: optional"),
+        ("[answer]", "[reply]"),
+    ],
 )
 def test_what_can_change_an_answer_is(tmp_path: Path, old: str, new: str) -> None:
     assert parsed(tmp_path, FULL).digest != parsed(tmp_path, FULL.replace(old, new)).digest

@@ -49,12 +49,17 @@ def test_a_prompt_is_cut_at_its_roles(tmp_path: Path) -> None:
 
 def test_declared_variables_may_carry_a_type(tmp_path: Path) -> None:
     text = FULL.replace("[question, sources]", "{question: string, sources: string}")
-    assert kind.parse(write(tmp_path, text), "prompts/answer").digest == kind.parse(write(tmp_path, FULL), "prompts/answer").digest
+    assert (
+        kind.parse(write(tmp_path, text), "prompts/answer").digest
+        == kind.parse(write(tmp_path, FULL), "prompts/answer").digest
+    )
 
 
 def test_line_ends_comments_and_byte_order_marks_change_nothing(tmp_path: Path) -> None:
     plain = kind.parse(write(tmp_path, FULL), "prompts/answer").digest
-    (tmp_path / "prompts/answer.md").write_bytes(("\ufeff" + FULL.replace("---\nvar", "---\n# a comment\nvar")).replace("\n", "\r\n").encode())
+    (tmp_path / "prompts/answer.md").write_bytes(
+        ("\ufeff" + FULL.replace("---\nvar", "---\n# a comment\nvar")).replace("\n", "\r\n").encode()
+    )
     assert kind.parse(tmp_path, "prompts/answer").digest == plain
 
 
@@ -77,10 +82,10 @@ def test_headings_that_are_no_roles_and_headings_in_code_are_text(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "line", "message", "hint"),
     [
-        ("---\nvariables: [question]\n---\n# user\n\n{{ qestion }}\n", 6, "'qestion' is not declared", "did you mean 'question'?"),
-        ("---\nvariables: [qestion]\n---\n# user\nx\n", 2, "there is no variable 'qestion'", "did you mean 'question'?"),
-        ("---\nvariables: {sorces: string}\n---\n# user\nx\n", 2, "there is no variable 'sorces'", "did you mean 'sources'?"),
-        ("---\nparameters: {temprature: 0}\n---\n# user\nx\n", 2, "there is no key 'temprature' here", "did you mean 'temperature'?"),
+        ("---\nvariables: [question]\n---\n# user\n\n{{ qestion }}\n", 6, "is not declared", "mean 'question'?"),
+        ("---\nvariables: [qestion]\n---\n# user\nx\n", 2, "no variable 'qestion'", "mean 'question'?"),
+        ("---\nvariables: {sorces: string}\n---\n# user\nx\n", 2, "no variable 'sorces'", "mean 'sources'?"),
+        ("---\nparameters: {temprature: 0}\n---\n# user\nx\n", 2, "no key 'temprature'", "mean 'temperature'?"),
         ("---\nparameters: {temperature: 9}\n---\n# user\nx\n", 2, "less than or equal to 2", ""),
         ("---\nvariabels: []\n---\n# user\nx\n", 2, "there is no key 'variabels' here", "did you mean 'variables'?"),
         ("---\nvariables: []\n# user\nx\n", 1, "never closed", "---"),
@@ -110,7 +115,9 @@ def test_a_missing_prompt_names_the_nearest(tmp_path: Path) -> None:
 
 def test_differences_are_said_line_by_line(tmp_path: Path) -> None:
     old = kind.parse(write(tmp_path, FULL), "prompts/answer").document
-    changed = FULL.replace("Answer from the sources.", "Answer as you like.").replace("temperature: 0", "temperature: 1")
+    changed = FULL.replace("Answer from the sources.", "Answer as you like.").replace(
+        "temperature: 0", "temperature: 1"
+    )
     said = kind.explain(old, kind.parse(write(tmp_path, changed), "prompts/answer").document)
     assert said == [
         "the system text changed:",

@@ -85,8 +85,8 @@ def check_prompts(document: Mapping[str, Any], source: Source, root: Path) -> No
     for label, target in document["route"]["to"].items():
         at = ("route", "to", label)
         if "human" in target:
-            key = (*at, "human", "reply")
-            check_reply(prompt_at(root, target["human"]["reply"], source, key), source.where(key))
+            reply = (*at, "human", "reply")
+            check_reply(prompt_at(root, target["human"]["reply"], source, reply), source.where(reply))
         else:
             key = (*at, "prompt")
             if not asks(prompt_at(root, target["prompt"], source, key)):

@@ -173,7 +173,7 @@ def _message(line: int, role: str, lines: list[str]) -> tuple[int, Message] | No
     if not text.strip():
         return None
     lead = len(text) - len(text.lstrip("\n"))
-    return line + lead, Message(role=role, text=text.strip("\n").rstrip())  # type: ignore[arg-type]
+    return line + lead, Message(role=role, text=text.strip("\n").rstrip())
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,127 @@
+"""A contract compiled to the checks of a request and of an answer. Called by `execute`; built by `snapshot`.
+
+It knows nothing of targets (latency, money a day): those judge releases, not requests.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from headgate.kernel import InvalidInput
+from headgate.kernel.units import parse_usd
+
+_WORD = re.compile(r"\w+")
+_ALIKE = 0.7
+_MAX_MESSAGES = 1000
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A rule of what the app will not do: the words of each example, and the reply when it is met."""
+
+    rule: str
+    examples: tuple[frozenset[str], ...]
+    reply: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The behavioural half of a contract. `input` and `output` are None for chat, else check text against a schema.
+
+    per_request: nano-dollars that one request may cost, None for no limit.
+    """
+
+    input: Callable[[str], str | None] | None
+    output: Callable[[str], str | None] | None
+    refusals: tuple[Refusal, ...]
+    citations_required: bool
+    per_request: int | None
+
+    @property
+    def rules(self) -> str:
+        """The rules as a list in words, for {{ refusals }}."""
+        return "\n".join(f"- {refusal.rule}" for refusal in self.refusals)
+
+    def refused(self, question: str) -> Refusal | None:
+        """Return the first rule one of whose examples the question restates: 70 % of all their words shared.
+
+        The trap: it knows words, not meaning. It stops what was foreseen; the rest is the prompt's and the guards'.
+        """
+        if not self.refusals:
+            return None
+        words = _words(question)
+        return next((item for item in self.refusals if any(_alike(words, example) for example in item.examples)), None)
+
+
+def compile_contract(document: Mapping[str, Any], replies: Mapping[str, str]) -> Contract:
+    """Compile the stored document; `replies` maps prompt paths to texts."""
+    per_request = document.get("cost", {}).get("per_request")
+    return Contract(
+        _schema(document.get("input", "chat")),
+        _schema(document.get("output", "chat")),
+        tuple(
+            Refusal(
+                item["rule"],
+                tuple(words for example in item.get("examples", []) if (words := _words(example))),
+                replies[item["reply"]] if item.get("reply") else None,
+            )
+            for item in document.get("refuse", [])
+        ),
+        document.get("evidence", {}).get("citations") == "required",
+        None if per_request is None else parse_usd(per_request),
+    )
+
+
+def check_body(body: Mapping[str, Any]) -> None:
+    """Check that a body is a conversation that can be answered. Raises InvalidInput naming the field."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidInput("messages must be a list with at least one message")
+    if len(messages) > _MAX_MESSAGES:
+        raise InvalidInput(f"messages holds more than {_MAX_MESSAGES} messages")
+    asked = False
+    for index, message in enumerate(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if role not in _ROLES:
+            raise InvalidInput(f"messages[{index}] needs a role: {', '.join(sorted(_ROLES))}")
+        if not isinstance(message.get("content"), str | list | None):
+            raise InvalidInput(f"messages[{index}].content must be text or a list of parts")
+        asked = asked or role == "user"
+    if not asked:
+        raise InvalidInput("messages holds no message of the role user")
+    if body.get("n") not in (None, 1):
+        raise InvalidInput("an app gives one answer: leave n out or send 1")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _ALIKE * len(one | other)
+
+
+def _schema(schema: Any) -> Callable[[str], str | None] | None:
+    """Compile a JSON Schema to a check that returns what is wrong with a text, None when nothing is."""
+    if schema == "chat":
+        return None
+    import jsonschema_rs
+
+    validator = jsonschema_rs.validator_for(schema)
+
+    def check(text: str) -> str | None:
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeError) as problem:
+            return f"is not JSON: {problem}"
+        problem = next(iter(validator.iter_errors(value)), None)
+        return f"breaks the schema at {'/'.join(map(str, problem.instance_path)) or 'its root'}" if problem else None
+
+    return check

@@ -1,0 +1,225 @@
+"""The one execution path: every answer of a release, live, tested or replayed, streamed or not, is made here.
+
+    input guards → contract → route → human hold → retrieve → fit → reserve → generate → verify → output guards
+    → settle → record
+
+Called by the gateway and by evaluation. It knows no web framework and no database; what it needs is in memory or
+handed in by `Runtime`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from headgate.guard import Guard, Outcome, inspect
+from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text, Verdict
+
+from .contract import check_body
+from .journey import Journey, TurnedAway
+from .plan import gather, prepare
+from .record import record
+from .route import destination
+from .runtime import Runtime
+from .snapshot import Snapshot
+from .speak import speak
+
+_CLIENT_LEFT = 499
+_GRAVITY = {"skipped": 0, "pass": 1, "error_allowed": 2, "mask": 3, "error_blocked": 4, "block": 5}
+
+
+async def execute(snapshot: Snapshot, request: Request, runtime: Runtime) -> AsyncIterator[Event]:
+    """Answer one request: any number of `Text`, then exactly one `Final` whose text is what was released.
+
+    Raises InvalidInput for a body that is no conversation and Exhausted for a used-up budget, both before any event.
+    Whatever else goes wrong is an answer: the safe template, status `error`. Close the iterator or cancel the task
+    when the client leaves: the call upstream is cancelled, what it used is settled, and the leaving is recorded.
+    """
+    journey = Journey(snapshot, request, runtime)
+    try:
+        async with aclosing(_safely(journey)) as pieces:
+            async for piece in pieces:
+                journey.release(piece)
+                began = journey.micros()
+                yield Text(piece)
+                journey.away_us += journey.micros() - began
+    except TurnedAway as turned:
+        journey.end("error", turned.problem.code, "error")
+        record(journey, _settled(journey), http_status=turned.problem.status)
+        raise turned.problem from None
+    except (GeneratorExit, asyncio.CancelledError):
+        journey.end("error", "client_left", "error")
+        record(journey, _settled(journey), http_status=_CLIENT_LEFT)
+        raise
+    answer = _settled(journey)
+    record(journey, answer)
+    yield Final(answer)
+
+
+async def answer(snapshot: Snapshot, request: Request, runtime: Runtime) -> Answer:
+    """Answer one request and return the end of it. Raises what `execute` raises."""
+    async with aclosing(execute(snapshot, request, runtime)) as events:
+        async for event in events:
+            if isinstance(event, Final):
+                return event.answer
+    raise AssertionError("execute always ends with a Final")
+
+
+def _settled(journey: Journey) -> Answer:
+    """Book what was spent and return the answer."""
+    if journey.lease is not None:
+        journey.lease.settle(journey.cost_nano)
+    return journey.answer()
+
+
+async def _safely(journey: Journey) -> AsyncIterator[str]:
+    """The boundary of a request: whatever breaks becomes the safe template, or the end of a text already begun."""
+    try:
+        async with aclosing(_way(journey)) as pieces:
+            async for piece in pieces:
+                yield piece
+        return
+    except TurnedAway:
+        raise
+    except Exception as problem:  # noqa: BLE001  the boundary of a request
+        journey.end("error", f"internal: {type(problem).__name__}", "error")
+    if not journey.released:
+        yield journey.snapshot.fallback
+
+
+async def _way(journey: Journey) -> AsyncIterator[str]:
+    """Go through the stages; each either ends the request with a reply or lets it pass to the next."""
+    try:
+        check_body(journey.request.body)
+    except InvalidInput as problem:
+        raise TurnedAway(problem) from None
+    reply = _admit(journey)
+    if reply is None:
+        reply = _route(journey)
+    to = journey.destination
+    if reply is None and to is not None and to.reply is not None:
+        reply = await _hold(journey, to.reply)
+    if reply is not None or to is None or to.prompt is None:
+        yield reply or journey.snapshot.fallback
+        return
+    try:
+        found = await gather(journey, to)
+    except Exception:  # noqa: BLE001  plugin call: without its sources the app cannot answer
+        journey.end("safe", "retrieval_failed")
+        yield journey.snapshot.fallback
+        return
+    plan = await prepare(journey, to, to.prompt, found)
+    async with aclosing(speak(journey, plan)) as pieces:
+        async for piece in pieces:
+            yield piece
+
+
+def _admit(journey: Journey) -> str | None:
+    """Let the input guards look at everything the client sent, then the contract; return the reply that ends it here.
+
+    What a guard masks is masked before anything else sees or stores it.
+    """
+    request, snapshot = journey.request, journey.snapshot
+    with journey.stage("guard_input") as facts:
+        masked, worst, stopped = _inspected(snapshot.policy.input, request.messages)
+        journey.verdicts = tuple(worst.values())
+        facts["verdicts"] = {name: verdict.verdict for name, verdict in worst.items()}
+        if masked is not None:
+            journey.request = request = request.with_messages(masked)
+    if stopped is not None and stopped.blocked is not None:
+        journey.end("blocked", stopped.blocked.guard, "content_filter")
+        return snapshot.replies.get(stopped.reply or "", snapshot.fallback)
+    journey.masked = True
+    return _promised(journey)
+
+
+def _inspected(
+    guards: tuple[Guard, ...], messages: list[dict[str, Any]]
+) -> tuple[list[dict[str, Any]] | None, dict[str, Verdict], Outcome | None]:
+    """Return the messages if any was masked, each guard's gravest verdict, and the outcome that stopped the request.
+
+    The newest message is looked at first: it is the likeliest to be stopped.
+    """
+    worst: dict[str, Verdict] = {}
+    changed: dict[int, dict[str, Any]] = {}
+    if not guards:
+        return None, worst, None
+    for index in range(len(messages) - 1, -1, -1):
+        content = messages[index].get("content")
+        parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+        fresh = list(parts)
+        for place, part in enumerate(parts):
+            if not (isinstance(part, dict) and isinstance(part.get("text"), str) and part["text"]):
+                continue
+            outcome = inspect(guards, part["text"], "input")
+            for verdict in outcome.verdicts:
+                if verdict.guard not in worst or _GRAVITY[verdict.verdict] > _GRAVITY[worst[verdict.guard].verdict]:
+                    worst[verdict.guard] = verdict
+            if outcome.blocked is not None:
+                return None, worst, outcome
+            if outcome.text != part["text"]:
+                fresh[place] = {**part, "text": outcome.text}
+                changed[index] = {**messages[index], "content": fresh if isinstance(content, list) else outcome.text}
+    if not changed:
+        return None, worst, None
+    return [changed.get(index, message) for index, message in enumerate(messages)], worst, None
+
+
+def _promised(journey: Journey) -> str | None:
+    """Check the request against the contract: its input schema and what the app does not do."""
+    snapshot, question = journey.snapshot, journey.request.question
+    contract = snapshot.contract
+    if contract.input is None and not contract.refusals:
+        return None
+    with journey.stage("contract") as facts:
+        if contract.input is not None and (problem := contract.input(question)):
+            facts["input"] = problem
+            journey.end("refused", f"contract_input: the input {problem}")
+            return snapshot.fallback
+        refusal = contract.refused(question)
+        if refusal is None:
+            return None
+        facts["rule"] = refusal.rule
+        journey.end("refused", f"contract: {refusal.rule}")
+        return refusal.reply or snapshot.fallback
+
+
+def _route(journey: Journey) -> str | None:
+    """Let the router decide; one that fails leads to the safe template, never to a guess."""
+    snapshot, label = journey.snapshot, ""
+    with journey.stage("route") as facts:
+        if snapshot.router is not None:
+            try:
+                decision = snapshot.router.decide(journey.request)
+            except Exception as problem:  # noqa: BLE001  plugin call
+                facts["error"] = type(problem).__name__
+                journey.end("safe", "route_failed")
+                return snapshot.fallback
+            label = decision.label
+            facts |= {"model": snapshot.router.path, "label": label, "confidence": round(decision.confidence, 4)}
+        journey.label = label
+        journey.destination = destination(snapshot.routes, label)
+        facts["route"] = journey.destination.name if journey.destination else ""
+    if journey.destination is None:
+        journey.end("safe", "no_route")
+        return snapshot.fallback
+    return None
+
+
+async def _hold(journey: Journey, reply: str) -> str:
+    """Queue the (masked) request for a human; the asker gets the template at once (decision 19)."""
+    journey.end("held")
+    hold = journey.runtime.hold
+    if hold is None:
+        return reply
+    with journey.stage("hold") as facts:
+        try:
+            journey.review_id = await hold(journey.request, replace(journey.answer(), text=reply))
+            facts["review"] = journey.review_id
+        except Exception as problem:  # noqa: BLE001  nobody would ever look at it: that is an error, not a hold
+            facts["error"] = type(problem).__name__
+            journey.end("error", "hold_failed")
+    return reply

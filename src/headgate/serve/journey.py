@@ -1,0 +1,116 @@
+"""One request on its way through `execute`: what happened so far, stage by stage, and the answer at its end.
+
+Called by `execute` and the stages. It decides nothing and does no I/O; times come from the runtime's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.kernel import Answer, Grounding, HeadgateError, Passage, Request, Stage, Status, Usage, Verdict
+
+from .budget import Lease
+from .route import Destination
+from .runtime import Runtime
+from .snapshot import Snapshot
+
+
+class TurnedAway(Exception):
+    """Wraps what `execute` raises instead of answering: the request is none, or its budget is used up."""
+
+    def __init__(self, problem: HeadgateError) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Journey:
+    """The mutable account of one request. `request` is the masked one as soon as the input guards have passed."""
+
+    __slots__ = (
+        "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
+        "grounding", "label", "lease", "masked", "model", "passages", "reason", "rejected", "released", "request",
+        "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status", "usage", "verdicts",
+    )  # fmt: skip
+
+    def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime) -> None:
+        self.snapshot, self.request, self.runtime = snapshot, request, runtime
+        self.started, self.started_at = runtime.clock.monotonic(), runtime.clock.now()
+        self.masked = False
+        self.stages: list[Stage] = []
+        self.verdicts: tuple[Verdict, ...] = ()
+        self.destination: Destination | None = None
+        self.label = self.model = self.reason = self.rejected = self.review_id = ""
+        self.citations: tuple[str, ...] = ()
+        self.passages: tuple[Passage, ...] = ()
+        self.usage = Usage()
+        self.cost_nano = self.attempts = self.away_us = self.first_us = 0
+        self.lease: Lease | None = None
+        self.grounding: Grounding | None = None
+        self.extra: dict[str, Any] = {}
+        self.released: list[str] = []
+        self.status: Status = "answered"
+        self.finish_reason = "stop"
+
+    def micros(self) -> int:
+        """Microseconds since the request began."""
+        return int((self.runtime.clock.monotonic() - self.started) * 1_000_000)
+
+    def stage(self, name: str) -> Watch:
+        """Time a stage: `with journey.stage("route") as facts: facts["label"] = …`."""
+        return Watch(self, name)
+
+    def end(self, status: Status, reason: str = "", finish_reason: str = "stop") -> None:
+        self.status, self.reason, self.finish_reason = status, reason, finish_reason
+
+    def release(self, text: str) -> None:
+        """Note text that leaves now; the first one ends the wait of whoever asked."""
+        if not self.released:
+            self.first_us = self.micros()
+        self.released.append(text)
+
+    def answer(self) -> Answer:
+        """Return the answer: its text is exactly what was released."""
+        took = self.micros()
+        return Answer(
+            text="".join(self.released),
+            status=self.status,
+            release=self.snapshot.digest,
+            trace_id=self.request.id,
+            route=self.destination.name if self.destination else "",
+            label=self.label,
+            model=self.model,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+            cost_nano=self.cost_nano,
+            attempts=self.attempts,
+            citations=self.citations,
+            passages=self.passages,
+            verdicts=self.verdicts,
+            grounding=self.grounding,
+            reason=self.reason,
+            review_id=self.review_id,
+            stages=tuple(self.stages),
+            latency_us=took,
+            first_token_us=self.first_us,
+            overhead_us=max(took - self.away_us, 0),
+            extra=self.extra,
+        )
+
+
+class Watch:
+    """A running stage: a context manager that yields the stage's facts and records it when it ends, however it ends."""
+
+    __slots__ = ("_facts", "_journey", "_name", "_start")
+
+    def __init__(self, journey: Journey, name: str) -> None:
+        self._journey, self._name = journey, name
+        self._start, self._facts = journey.micros(), dict[str, Any]()
+
+    def __enter__(self) -> dict[str, Any]:
+        return self._facts
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and kind is not GeneratorExit:
+            self._facts.setdefault("error", kind.__name__)
+        took = self._journey.micros() - self._start
+        self._journey.stages.append(Stage(self._name, self._start, took, self._facts))

@@ -1,0 +1,157 @@
+"""From a route to a plan: find sources, fit the context, choose and price targets, reserve the money. Called by
+`execute`.
+
+The body that a model is sent is made here, from the release's prompt; of the client's body only a few sampling
+parameters survive, and none that the prompt pins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from headgate.kernel import Exhausted, HeadgateError, Passage
+from headgate.models import Price, bound, output_limit
+from headgate.store import Limit
+
+from .context import Fitted, fit
+from .generate import TRIES, Choice, Plan
+from .journey import Journey, TurnedAway
+from .prompt import Prompt
+from .route import Destination
+from .snapshot import frozen
+
+_FROM_CLIENT = ("temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty")
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_SMALL_CORPUS = 2_000
+_LEAST_OUTPUT = 16
+
+
+async def gather(journey: Journey, to: Destination) -> tuple[Passage, ...]:
+    """Return the passages that bear on the question; a large corpus is searched off the event loop."""
+    if to.retriever is None:
+        return ()
+    question = journey.request.question
+    with journey.stage("retrieve") as facts:
+        facts["retrieval"] = to.retrieval
+        if len(to.retriever) > _SMALL_CORPUS:
+            found = await asyncio.to_thread(to.retriever.search, question)
+        else:
+            found = to.retriever.search(question)
+        facts["sources"] = frozen(found)
+    return found
+
+
+async def prepare(journey: Journey, to: Destination, prompt: Prompt, found: tuple[Passage, ...]) -> Plan:
+    """Fit the context, price the chain and reserve what it can cost at most. Raises TurnedAway with Exhausted."""
+    fitted = _fit(journey, prompt, found)
+    journey.passages = fitted.passages
+    body = _body(journey, prompt, fitted)
+    plan = Plan([], fitted.passages, prompt.examples, fitted.tokens, stream=False)
+    limits = _limits(journey)
+    for target in to.chain:
+        _choose(journey, plan, target, body, bool(limits))
+    if not plan.choices and limits and plan.attempts[-1]["error"] == "budget_unbounded":
+        raise TurnedAway(_unbounded(plan.attempts[-1]["target"]))
+    await _reserve(journey, plan, limits)
+    return plan
+
+
+def _fit(journey: Journey, prompt: Prompt, found: tuple[Passage, ...]) -> Fitted:
+    request = journey.request
+    values = {"question": request.question, "label": journey.label}
+    if "refusals" in prompt.variables:
+        values["refusals"] = journey.snapshot.contract.rules
+    with journey.stage("fit") as facts:
+        fitted = fit(prompt, request.messages, found, values, journey.snapshot.context_tokens)
+        facts["prompt"] = prompt.path
+        facts["tokens"] = fitted.tokens
+        if fitted.dropped_turns or fitted.dropped_passages:
+            facts["dropped"] = {"turns": fitted.dropped_turns, "sources": fitted.dropped_passages}
+    return fitted
+
+
+def _body(journey: Journey, prompt: Prompt, fitted: Fitted) -> dict[str, Any]:
+    given = journey.request.body
+    body: dict[str, Any] = {"messages": fitted.messages}
+    for key in _FROM_CLIENT:
+        if given.get(key) is not None:
+            body[key] = given[key]
+    body.update(prompt.parameters)
+    limits = [value for source in (given, prompt.parameters) for key in _LIMITS if _whole(value := source.get(key))]
+    if limits:
+        for key in _LIMITS:
+            body.pop(key, None)
+        body["max_tokens"] = min(limits)
+    return body
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _choose(journey: Journey, plan: Plan, target: str, body: Mapping[str, Any], limited: bool) -> None:
+    """Add a target to the plan, or note why it can not be asked."""
+    try:
+        provider, model = journey.runtime.providers.resolve(target)
+        price = provider.price(model)
+    except Exception as problem:  # noqa: BLE001  plugin call: a provider that cannot be built is one failed attempt
+        code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
+        plan.attempts.append({"target": target, "error": code})
+        return
+    per_request = journey.snapshot.contract.per_request
+    if price is None and (limited or per_request is not None):
+        plan.attempts.append({"target": target, "error": "budget_unbounded"})
+        return
+    most = bound(price, body, 1) if price is not None and (limited or per_request is not None) else 0
+    if price is not None and per_request is not None and most > per_request:
+        clamped = _clamped(price, body, most - per_request)
+        if clamped is None:
+            plan.attempts.append({"target": target, "error": "cost_per_request"})
+            return
+        body, most = clamped, per_request
+    plan.choices.append(Choice(target, provider, model, price, body, most))
+
+
+def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
+    """Return the body with its output clamped so that one call costs `over` nano-dollars less; None when it cannot."""
+    if price.output <= 0:
+        return None
+    limit = output_limit(body) - -(-over * 1_000_000 // price.output) - 1
+    return {**body, "max_tokens": limit} if limit >= _LEAST_OUTPUT else None
+
+
+def _limits(journey: Journey) -> tuple[Limit, ...]:
+    """Return the budgets that this request draws on: its key's and its app's, for today."""
+    runtime, purse = journey.runtime, journey.runtime.purse
+    if purse is None:
+        return ()
+    found = []
+    if runtime.key_per_day is not None and journey.request.key_id:
+        found.append(purse.limit(f"key:{journey.request.key_id}", runtime.key_per_day))
+    per_day = journey.snapshot.per_day if runtime.app_per_day is None else runtime.app_per_day
+    if per_day is not None:
+        found.append(purse.limit(f"app:{journey.snapshot.app}", per_day))
+    return tuple(found)
+
+
+async def _reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> None:
+    most = TRIES * sum(choice.most for choice in plan.choices) if limits else 0
+    purse = journey.runtime.purse
+    if most <= 0 or purse is None:
+        return
+    with journey.stage("reserve") as facts:
+        facts["bound_nano"] = most
+        try:
+            journey.lease = await purse.reserve(journey.runtime.project, limits, most)
+        except Exhausted as problem:
+            raise TurnedAway(problem) from None
+
+
+def _unbounded(target: str) -> Exhausted:
+    return Exhausted(
+        f"{target} has no known price, so a budget cannot be kept",
+        "add price: {input: $…, output: $…} to its provider in headgate.yaml",
+        code="budget_unbounded",
+    )

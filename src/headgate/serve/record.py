@@ -1,0 +1,100 @@
+"""What is kept of a request: one record for the span file. Called by `execute` at the end of every request.
+
+The conversation in it is the masked one, its size is bounded, and it never holds a key: a request that a guard stopped
+is scrubbed of secrets and personal data once more, because the guard that stopped it may not have masked it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from headgate.kernel import Answer, RequestRecord, text_of
+from headgate.measure import find_pii, find_secrets, mask
+
+from .journey import Journey
+
+_MESSAGES = 40
+_TEXT = 8_000
+_PASSAGES = 20
+_STOPPED = frozenset({"block", "error_blocked"})
+
+
+def record(journey: Journey, answer: Answer, http_status: int = 200) -> None:
+    """Hand one request to the recorder; never waits. A recorder that breaks must not take the answer with it."""
+    with suppress(Exception):
+        journey.runtime.recorder.record(_record(journey, answer, http_status))
+
+
+def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord:
+    request, runtime = journey.request, journey.runtime
+    stopped = next((item.guard for item in answer.verdicts if item.verdict in _STOPPED and not item.observed), "")
+    return RequestRecord(
+        trace_id=request.id,
+        project=runtime.project,
+        at=journey.started_at,
+        app=journey.snapshot.app,
+        environment=runtime.environment,
+        release=answer.release,
+        source=runtime.source,
+        route=answer.route,
+        label=answer.label,
+        model=answer.model,
+        status=answer.status,
+        reason=answer.reason,
+        key_id=request.key_id,
+        session=request.session,
+        subject=request.subject,
+        input_tokens=answer.usage.input_tokens,
+        output_tokens=answer.usage.output_tokens,
+        cost_nano=answer.cost_nano,
+        latency_us=answer.latency_us,
+        first_token_us=answer.first_token_us,
+        overhead_us=answer.overhead_us,
+        attempts=answer.attempts,
+        grounding=answer.grounding.value if answer.grounding else None,
+        blocked_by=stopped if answer.status == "blocked" else "",
+        http_status=http_status,
+        stages=tuple(
+            {"name": item.name, "start_us": item.start_us, "took_us": item.took_us, "facts": item.facts}
+            for item in answer.stages
+        ),
+        payload=_payload(journey, answer),
+        attributes=_attributes(journey, answer),
+    )
+
+
+def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
+    messages = [message for message in journey.request.messages[-_MESSAGES:] if isinstance(message, dict)]
+    return {
+        "messages": [_message(message, not journey.masked) for message in messages],
+        "answer": answer.text[:_TEXT],
+        **({"rejected": journey.rejected[:_TEXT]} if journey.rejected else {}),
+        "passages": [
+            {"source": item.source, "heading": item.heading, "text": item.text[:_TEXT], "score": round(item.score, 4),
+             "digest": item.digest}
+            for item in answer.passages[:_PASSAGES]
+        ],
+        "citations": list(answer.citations),
+        "sentences": [list(item) for item in answer.grounding.sentences] if answer.grounding else [],
+    }  # fmt: skip
+
+
+def _message(message: Mapping[str, Any], scrub: bool) -> dict[str, str]:
+    text = text_of(message.get("content"))[:_TEXT]
+    if scrub:
+        text = mask(text, [*find_secrets(text), *find_pii(text)])
+    return {"role": str(message.get("role", ""))[:20], "content": text}
+
+
+def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
+    """Return what traces are searched by beside the columns: how it ended, and the router's other inputs."""
+    found: dict[str, Any] = {"finish_reason": answer.finish_reason}
+    router = journey.snapshot.router
+    metadata = journey.request.body.get("metadata")
+    if router is not None and isinstance(metadata, Mapping):
+        for name, sort in router.inputs:
+            if sort == "category" and isinstance(metadata.get(name), str):
+                found[name] = metadata[name][:80]
+    return found

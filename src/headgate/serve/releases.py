@@ -1,0 +1,61 @@
+"""Releases in memory, ready before a request needs them. A service: built once by `platform`, asked by edges.
+
+Loading runs in a thread, once per release however many ask at the same time; the oldest used one goes when it is full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+
+from headgate.store import Blobs, Records
+
+from .snapshot import Snapshot, load
+
+
+class Releases:
+    """A bounded cache of snapshots by (project, digest), safe to share between threads and event loops."""
+
+    def __init__(self, records: Records, blobs: Blobs, keep: int = 8) -> None:
+        self._records, self._blobs, self._keep = records, blobs, keep
+        self._lock = threading.Lock()
+        self._held: OrderedDict[tuple[str, str], Future[Snapshot]] = OrderedDict()
+
+    async def get(self, project: str, digest: str) -> Snapshot:
+        """Return a release ready to serve; waits, off the event loop, only when it must be loaded.
+
+        Raises what `load` raises; a failed load is forgotten, the next call tries again.
+        """
+        held = self._held.get((project, digest))
+        if held is not None and held.done() and not held.exception():
+            return self.take(project, digest)
+        return await asyncio.to_thread(self.take, project, digest)
+
+    def take(self, project: str, digest: str) -> Snapshot:
+        """The same for callers outside an event loop."""
+        key = (project, digest)
+        with self._lock:
+            held = self._held.get(key)
+            mine = held is None
+            if held is None:
+                held = self._held[key] = Future()
+            self._held.move_to_end(key)
+        if mine:
+            self._load(key, held)
+        return held.result()
+
+    def _load(self, key: tuple[str, str], into: Future[Snapshot]) -> None:
+        try:
+            with self._records.read() as tx:
+                into.set_result(load(tx, key[0], self._blobs, key[1]))
+        except BaseException as problem:  # noqa: BLE001  handed on to everyone who waits for this load
+            with self._lock:
+                self._held.pop(key, None)
+            into.set_exception(problem)
+            return
+        with self._lock:
+            done = [name for name, held in self._held.items() if held.done()]
+            for name in done[: max(len(self._held) - self._keep, 0)]:
+                del self._held[name]

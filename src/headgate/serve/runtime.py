@@ -1,0 +1,41 @@
+"""What surrounds an execution and is no part of the release: providers, time, money, people. Built by `platform`.
+
+Evaluation hands `execute` the same thing with a provider table that journals: any `models.Providers` whose `resolve`
+maps `provider/model` to (provider, model) will do; nothing else of it is called here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from headgate.kernel import Answer, Clock, Recorder, Request
+from headgate.models import Providers
+
+from .budget import Purse
+
+Hold = Callable[[Request, Answer], Awaitable[str]]
+"""Queues a (masked) request for a human and returns the review's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Everything `execute` needs beside the release and the request; shared by all requests of an environment.
+
+    purse: None for no budgets (evaluation). key_per_day: the key's budget for a UTC day in nano-dollars, set for each
+    request with `dataclasses.replace`. app_per_day: overrides the contract's own. timeout_s: one provider call, also
+    the longest silence inside a stream.
+    """
+
+    providers: Providers
+    recorder: Recorder
+    clock: Clock
+    purse: Purse | None = None
+    hold: Hold | None = None
+    environment: str = ""
+    source: Literal["live", "evaluation", "replay"] = "live"
+    project: str = ""
+    key_per_day: int | None = None
+    app_per_day: int | None = None
+    timeout_s: float = 30.0

@@ -1,0 +1,150 @@
+"""A release compiled for serving: everything verified, parsed and built once, then only read. Called by `Releases` and
+by evaluation. It runs in a worker thread, never on the event loop, and keeps no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headgate import artifacts
+from headgate.guard import Policy, compile_policy
+from headgate.kernel import Corrupt, Passage
+from headgate.kernel.units import parse_usd
+from headgate.models import load_model
+from headgate.retrieve import Retriever, compile_retrieval
+from headgate.store import Blobs, Transaction
+
+from .contract import Contract, compile_contract
+from .kinds._wiring import asks, check_labels
+from .prompt import compile_prompt, compile_reply
+from .route import Destination, Router, compile_router
+
+CONTEXT_TOKENS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One release, immutable and shared by all its requests.
+
+    app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
+    safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none; a target, no part of
+    the release's digest.
+    """
+
+    digest: str
+    app: str
+    contract: Contract
+    policy: Policy
+    router: Router | None
+    routes: Mapping[str, Destination]
+    replies: Mapping[str, str]
+    fallback: str
+    context_tokens: int
+    grounding_floor: float | None
+    citations_required: bool
+    per_day: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """The artifacts of a manifest, each read and verified once."""
+
+    found: Mapping[str, artifacts.Stored]
+    blobs: Blobs
+
+    def document(self, path: str, kind: str) -> Mapping[str, Any]:
+        stored = self.stored(path, kind)
+        return stored.document
+
+    def stored(self, path: str, kind: str) -> artifacts.Stored:
+        stored = self.found.get(path)
+        if stored is None or stored.kind != kind:
+            raise Corrupt(f"the release pins no {kind} {path!r}", "create the release again")
+        return stored
+
+
+def load(tx: Transaction, project: str, blobs: Blobs, release_digest: str) -> Snapshot:
+    """Read, verify and compile a release and everything that it pins.
+
+    Raises NotFound for a release or artifact that is not stored, Corrupt when bytes do not match their digest or the
+    parts do not fit together.
+    """
+    manifest = artifacts.get(tx, project, release_digest).document
+    found = {}
+    for path, pin in manifest["pins"].items():
+        stored = artifacts.get(tx, project, pin["digest"])
+        if stored.kind != pin["kind"]:
+            raise Corrupt(f"{path} is pinned as a {pin['kind']} but is a {stored.kind}", "create the release again")
+        found[path] = stored
+    return _compile(_Pinned(found, blobs), manifest["app"].rpartition("/")[2], release_digest)
+
+
+def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
+    app = pinned.document(f"apps/{name}", "app")
+    prompts = {path: stored.document for path, stored in pinned.found.items() if stored.kind == "prompt"}
+    replies = {path: compile_reply(document) for path, document in prompts.items() if not asks(document)}
+    contract = compile_contract(pinned.document(app["contract"], "contract"), replies)
+    targets = pinned.stored(app["contract"], "contract").about.get("targets") or {}
+    per_day = targets.get("cost", {}).get("per_day")
+    router = _router(pinned, app)
+    check_labels(app, router.predictor.labels if router else ())
+    verify = app.get("verify", {})
+    return Snapshot(
+        digest=digest,
+        app=name,
+        contract=contract,
+        policy=compile_policy(pinned.document(app["policy"], "policy") if "policy" in app else {}),
+        router=router,
+        routes=_routes(pinned, app, replies),
+        replies=replies,
+        fallback=_reply(replies, app["fallback"]),
+        context_tokens=app.get("context", {}).get("tokens", CONTEXT_TOKENS),
+        grounding_floor=(verify.get("grounding") or {}).get("at_least"),
+        citations_required=verify.get("citations") == "required" or contract.citations_required,
+        per_day=None if per_day is None else parse_usd(per_day),
+    )
+
+
+def _router(pinned: _Pinned, app: Mapping[str, Any]) -> Router | None:
+    path = app["route"].get("model")
+    if path is None:
+        return None
+    document = pinned.document(path, "model")
+    return compile_router(path, document, load_model(document, pinned.blobs.get(document["file"])))
+
+
+def _routes(pinned: _Pinned, app: Mapping[str, Any], replies: Mapping[str, str]) -> dict[str, Destination]:
+    """Compile the table of routes; routes that share a retrieval share its compiled form."""
+    retrievers: dict[str, Retriever] = {}
+    routes = {}
+    for label, target in app["route"]["to"].items():
+        if "human" in target:
+            routes[label] = Destination(label, reply=_reply(replies, target["human"]["reply"]))
+            continue
+        retrieval = target.get("retrieval", "")
+        if retrieval and retrieval not in retrievers:
+            retrievers[retrieval] = compile_retrieval(pinned.document(retrieval, "retrieval"), pinned.blobs.get)
+        routes[label] = Destination(
+            label,
+            chain=tuple(app["llms"][target["llm"]]),
+            prompt=compile_prompt(target["prompt"], pinned.document(target["prompt"], "prompt")),
+            retriever=retrievers.get(retrieval),
+            retrieval=retrieval,
+        )
+    return routes
+
+
+def _reply(replies: Mapping[str, str], path: str) -> str:
+    if path not in replies:
+        raise Corrupt(f"the release pins no reply {path!r}", "create the release again")
+    return replies[path]
+
+
+def frozen(passages: tuple[Passage, ...]) -> list[dict[str, Any]]:
+    """Return passages as plain values for a trace: where each came from and how well it matched, not its text."""
+    return [
+        {"source": item.source, "heading": item.heading, "score": round(item.score, 4), "digest": item.digest}
+        for item in passages
+    ]
