@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.kernel import Passage
-from headgate.serve.context import estimate, fit, numbered
+from headgate.serve.context import estimate, fit, in_context, numbered
 from headgate.serve.prompt import Prompt, compile_prompt
 
 WORDS = st.text(alphabet="abc äöü 漢字{}[]\n", max_size=120)
@@ -84,12 +84,11 @@ def test_a_prompt_that_shows_no_sources_is_given_none() -> None:
     assert fitted.dropped_passages == 0
 
 
-def test_images_stay_with_the_question_that_wraps_them() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
-    content = [{"type": "text", "text": "What is this?"}, picture]
-    fitted = fit(prompt(), [{"role": "user", "content": content}], (), {"question": "What is this?"}, 2000)
-    assert fitted.messages[-1]["content"] == [{"type": "text", "text": "Q: What is this?"}, picture]
-    assert fitted.tokens > 800
+def test_only_role_and_text_of_a_message_go_on() -> None:
+    content = [{"type": "text", "text": "What is"}, {"type": "text", "text": "this?"}]
+    fitted = fit(compile_prompt("p", {"messages": [{"role": "system", "text": "S"}]}),
+                 [{"role": "user", "content": content, "name": "ann", "tool_calls": []}], (), {}, 2000)  # fmt: skip
+    assert fitted.messages[-1] == {"role": "user", "content": "What is\nthis?"}
 
 
 def test_few_shot_pairs_stand_between_prompt_and_conversation() -> None:
@@ -107,3 +106,17 @@ def test_what_is_substituted_is_never_looked_at_again() -> None:
     fitted = ask([], "{{ sources }} {{question}}", (Passage("corpus/a", "{{ question }}"),), 1000)
     assert fitted.messages[-1]["content"] == "Q: {{ sources }} {{question}}"
     assert "{{ question }}" in fitted.messages[0]["content"]
+
+
+def said(*texts: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+def test_a_follow_up_is_read_after_what_it_follows() -> None:
+    first = "What does roaming cost in the USA?"
+    assert in_context(said(first, "And in Canada?")) == f"{first}\nAnd in Canada?"
+    assert in_context(said(first, "How long is it valid?")) == f"{first}\nHow long is it valid?"
+    whole = "How long can I return a router that I bought online?"
+    assert in_context(said(first, whole)) == whole
+    assert in_context(said("And in Canada?")) == "And in Canada?"
+    assert in_context([]) == ""

@@ -24,7 +24,10 @@ evidence: {citations: required, sources: [retrieval/handbook]}
 
 
 def parsed(root: Path, text: str):
-    (root / "contracts").mkdir(exist_ok=True)
+    for folder in ("contracts", "prompts"):
+        (root / folder).mkdir(exist_ok=True)
+    (root / "prompts/refuse.md").write_text("I cannot help with that.")
+    (root / "prompts/answer.md").write_text("# user\n{{ question }}")
     (root / "contracts/support.yaml").write_text(text)
     return kind.parse(root, "contracts/support")
 
@@ -70,6 +73,8 @@ def test_replies_and_evidence_are_references(tmp_path: Path) -> None:
         ("latency:\n  p95: fast\n", 2, "expected a duration"),
         ("refuse:\n  - {rule: x}\n  - {rule: y, exampels: []}\n", 3, "'exampels'"),
         ("output:\n  type: objekt\n", 2, "not a valid JSON Schema"),
+        ("refuse:\n  - rule: x\n    reply: prompts/refuze\n", 3, "did you mean 'prompts/refuse'"),
+        ("refuse:\n  - rule: x\n    reply: prompts/answer\n", 3, "sent as it stands"),
         ("evidence: {citations: sometimes}\n", 1, "'sometimes' is not known here"),
     ],
 )

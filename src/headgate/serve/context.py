@@ -1,22 +1,27 @@
 """What a model is given: prompt, conversation and sources, fitted to a budget of tokens. Called by `execute`.
 
-Tokens are estimated as UTF-8 bytes / 4, rounded up, plus 4 a message. System messages and the last user message are
-always kept; the oldest turns go first; sources go last, the weakest first. It must not call anything.
+Of a client's messages only role and text go on: what no guard looked at reaches no model. Tokens are estimated as UTF-8
+bytes / 4, rounded up, plus 4 a message. System messages and the last user message are always kept; the oldest turns
+go first; sources go last, the weakest first. It must not call anything.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headgate.kernel import Passage, text_of
+from headgate.models import content_words
 
 from .prompt import Prompt
 
 _PER_MESSAGE = 4
-_PER_PART = 800
 _SYSTEM = ("system", "developer")
+_FOLLOWS = re.compile(
+    r"^(and|but|or|so|what about|how about|what if|then)\b|\b(it|they|that|those|this|one|there)\b", re.I
+)
 
 Message = dict[str, Any]
 
@@ -48,15 +53,15 @@ def fit(
     values: Mapping[str, str],
     budget: int,
 ) -> Fitted:
-    """Build the messages for a model within `budget` tokens.
+    """Build the messages for a model within `budget` tokens; the conversation holds at least one user message.
 
     `values` fills the placeholders other than `sources`. What is always kept may exceed the budget by itself; then
     nothing else is in it.
     """
-    split = _split(conversation)
+    split = _split([{"role": item["role"], "content": text_of(item.get("content"))} for item in conversation])
     shown = passages if prompt.shows_sources else ()
     before, after = _frame(prompt, split, shown, values)
-    said = sum(estimate(message) for message in split.history if message.get("role") in _SYSTEM)
+    said = sum(estimate(message) for message in split.history if message["role"] in _SYSTEM)
     fixed = said + sum(estimate(message) for message in (*before, *after))
     history, dropped, tokens = _newest(split.history, budget - fixed)
     while shown and fixed > budget:
@@ -68,16 +73,10 @@ def fit(
 
 
 def estimate(message: Message) -> int:
-    """Return the estimated tokens of one message: UTF-8 bytes / 4, rounded up, plus 4; other parts than text 800."""
-    content = message.get("content")
-    parts = (
-        sum(part.get("type") != "text" for part in content if isinstance(part, dict))
-        if isinstance(content, list)
-        else 0
-    )
-    text = content if isinstance(content, str) else text_of(content)
+    """Return the estimated tokens of one message: UTF-8 bytes / 4, rounded up, plus 4."""
+    text = message["content"]
     size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return (size + 3) // 4 + _PER_MESSAGE + _PER_PART * parts
+    return (size + 3) // 4 + _PER_MESSAGE
 
 
 def numbered(passages: Sequence[Passage]) -> str:
@@ -90,10 +89,20 @@ def numbered(passages: Sequence[Passage]) -> str:
     )
 
 
+def in_context(conversation: Sequence[Message]) -> str:
+    """Return what the last user message asks: itself, led by the user's message before it when it only makes sense
+    after that one (`And in Canada?`). Routing and retrieval read this; the model is given the whole conversation."""
+    asked = [text_of(message.get("content")) for message in conversation if message.get("role") == "user"]
+    question = asked[-1] if asked else ""
+    if len(asked) < 2:
+        return question
+    words = set(content_words(question))
+    follows = len(words) <= 2 or (len(words) <= 4 and _FOLLOWS.search(question.strip()) is not None)
+    return f"{asked[-2]}\n{question}" if follows else question
+
+
 def _split(conversation: Sequence[Message]) -> _Split:
-    last = max((index for index, message in enumerate(conversation) if message.get("role") == "user"), default=-1)
-    if last < 0:
-        return _Split(list(conversation), {"role": "user", "content": ""}, [])
+    last = max(index for index, message in enumerate(conversation) if message["role"] == "user")
     return _Split(list(conversation[:last]), conversation[last], list(conversation[last + 1 :]))
 
 
@@ -107,19 +116,9 @@ def _frame(
         before += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
     asked = split.question
     if prompt.question is not None:
-        asked = {**asked, "content": _wrapped(asked.get("content"), prompt.question.render(filled))}
+        asked = {"role": "user", "content": prompt.question.render(filled)}
     after = [{"role": role, "content": template.render(filled)} for role, template in prompt.after]
     return before, [asked, *split.tail, *after]
-
-
-def _wrapped(content: Any, text: str) -> Any:
-    """Put the rendered text where the question's text was; images and other parts stay."""
-    others = (
-        [part for part in content if not (isinstance(part, dict) and part.get("type") == "text")]
-        if isinstance(content, list)
-        else []
-    )
-    return [{"type": "text", "text": text}, *others] if others else text
 
 
 def _newest(history: list[Message], room: int) -> tuple[list[Message], int, int]:
@@ -127,13 +126,13 @@ def _newest(history: list[Message], room: int) -> tuple[list[Message], int, int]
 
     A kept stretch begins with a user's turn: an answer without its question, or a tool's without its call, misleads.
     """
-    turns = [(index, estimate(turn)) for index, turn in enumerate(history) if turn.get("role") not in _SYSTEM]
+    turns = [(index, estimate(turn)) for index, turn in enumerate(history) if turn["role"] not in _SYSTEM]
     first = len(turns)
     while first and turns[first - 1][1] <= room:
         first -= 1
         room -= turns[first][1]
-    while 0 < first < len(turns) and history[turns[first][0]].get("role") != "user":
+    while 0 < first < len(turns) and history[turns[first][0]]["role"] != "user":
         first += 1
     kept = {index for index, _ in turns[first:]}
-    chosen = [turn for index, turn in enumerate(history) if index in kept or turn.get("role") in _SYSTEM]
+    chosen = [turn for index, turn in enumerate(history) if index in kept or turn["role"] in _SYSTEM]
     return chosen, first, sum(cost for _, cost in turns[first:])

@@ -19,7 +19,17 @@ from headgate.kernel.units import parse_usd
 _WORD = re.compile(r"\w+")
 _ALIKE = 0.7
 _MAX_MESSAGES = 1000
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", *_LIMITS)
+    "temperature",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "seed",
+    "max_tokens",
+    "max_completion_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ def compile_contract(document: Mapping[str, Any], replies: Mapping[str, str]) ->
             Refusal(
                 item["rule"],
                 tuple(words for example in item.get("examples", []) if (words := _words(example))),
-                replies[item["reply"]] if item.get("reply") else None,
+                replies.get(item.get("reply", "")),
             )
             for item in document.get("refuse", [])
         ),
@@ -90,14 +100,28 @@ def check_body(body: Mapping[str, Any]) -> None:
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if role not in _ROLES:
-            raise InvalidInput(f"messages[{index}] needs a role: {', '.join(sorted(_ROLES))}")
-        if not isinstance(message.get("content"), str | list | None):
-            raise InvalidInput(f"messages[{index}].content must be text or a list of parts")
+            hint = f"one of {', '.join(sorted(_ROLES))}; an app takes no tool messages"
+            raise InvalidInput(f"messages[{index}] has no role that an app knows", hint)
+        _check_content(message.get("content"), f"messages[{index}].content")
         asked = asked or role == "user"
     if not asked:
         raise InvalidInput("messages holds no message of the role user")
     if body.get("n") not in (None, 1):
-        raise InvalidInput("an app gives one answer: leave n out or send 1")
+        raise InvalidInput("an app gives one answer", "leave n out or send 1")
+    for name in _NUMBERS:
+        if not isinstance(body.get(name), int | float | None):
+            raise InvalidInput(f"{name} must be a number")
+
+
+def _check_content(content: Any, where: str) -> None:
+    """Accept text only: guards, which look at text, must have seen all that a model is given."""
+    if content is None or isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise InvalidInput(f"{where} must be text or a list of parts")
+    for part in content:
+        if not (isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)):
+            raise InvalidInput(f"{where} holds a part that is not text", "this app reads text only")
 
 
 def _words(text: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from typing import Any
 from headgate.guard import Guard, Outcome, inspect
 from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text, Verdict
 
+from .context import in_context
 from .contract import check_body
 from .journey import Journey, TurnedAway
 from .plan import gather, prepare
@@ -193,7 +194,8 @@ def _route(journey: Journey) -> str | None:
     with journey.stage("route") as facts:
         if snapshot.router is not None:
             try:
-                decision = snapshot.router.decide(journey.request)
+                question = in_context(journey.request.messages)
+                decision = snapshot.router.decide(question, journey.request.body.get("metadata"))
             except Exception as problem:  # noqa: BLE001  plugin call
                 facts["error"] = type(problem).__name__
                 journey.end("safe", "route_failed")

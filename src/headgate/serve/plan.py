@@ -15,7 +15,7 @@ from headgate.kernel import Exhausted, HeadgateError, Passage
 from headgate.models import Price, bound, output_limit
 from headgate.store import Limit
 
-from .context import Fitted, fit
+from .context import Fitted, fit, in_context
 from .generate import TRIES, Choice, Plan
 from .journey import Journey, TurnedAway
 from .prompt import Prompt
@@ -32,7 +32,7 @@ async def gather(journey: Journey, to: Destination) -> tuple[Passage, ...]:
     """Return the passages that bear on the question; a large corpus is searched off the event loop."""
     if to.retriever is None:
         return ()
-    question = journey.request.question
+    question = in_context(journey.request.messages)
     with journey.stage("retrieve") as facts:
         facts["retrieval"] = to.retrieval
         if len(to.retriever) > _SMALL_CORPUS:
@@ -146,6 +146,7 @@ async def _reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> N
         try:
             journey.lease = await purse.reserve(journey.runtime.project, limits, most)
         except Exhausted as problem:
+            facts["error"] = problem.code
             raise TurnedAway(problem) from None
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from headgate.kernel import Request
 from headgate.models import Predictor
 from headgate.retrieve import Retriever
 
@@ -47,18 +46,15 @@ class Router:
     inputs: tuple[tuple[str, str], ...]
     text: str
 
-    def decide(self, request: Request) -> Decision:
+    def decide(self, question: str, metadata: Any) -> Decision:
         """Predict from the question and, for the other inputs, the request's `metadata`. CPU only, well under 1 ms."""
-        found = self.predictor.predict([self.row(request)])[0]
+        found = self.predictor.predict([self.row(question, metadata)])[0]
         return Decision(found.label, float(found.confidence), found.scores)
 
-    def row(self, request: Request) -> dict[str, Any]:
+    def row(self, question: str, metadata: Any) -> dict[str, Any]:
         """Return the model's inputs: what the request does not say is '' or, for numbers, NaN."""
-        metadata = request.body.get("metadata")
         given = metadata if isinstance(metadata, Mapping) else {}
-        return {
-            name: request.question if name == self.text else _value(given.get(name), sort) for name, sort in self.inputs
-        }
+        return {name: question if name == self.text else _value(given.get(name), sort) for name, sort in self.inputs}
 
 
 def _value(value: Any, sort: str) -> Any:

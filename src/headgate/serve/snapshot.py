@@ -17,7 +17,8 @@ from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
 from .contract import Contract, compile_contract
-from .kinds._wiring import asks, check_labels
+from .kinds._references import asks
+from .kinds._wiring import check_labels
 from .prompt import compile_prompt, compile_reply
 from .route import Destination, Router, compile_router
 

@@ -38,7 +38,8 @@ from headgate.kernel import (
 from headgate.kernel.units import parse_duration
 
 from ._changes import changed_values
-from ._wiring import check_labels, check_names, check_prompts, check_sources, prompt_at, read_contract, variables
+from ._references import prompt_at, variables
+from ._wiring import check_labels, check_names, check_prompts, check_sources, read_contract
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Part = Annotated[float, Field(ge=0, le=1)]

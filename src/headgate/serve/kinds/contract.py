@@ -29,6 +29,7 @@ from headgate.kernel import (
 )
 
 from ._changes import changed_text, changed_values
+from ._references import check_reply, prompt_at
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 Schema = Literal["chat"] | dict[str, Any]
@@ -85,6 +86,10 @@ def parse(root: Path, path: str) -> Draft:
     for side in ("input", "output"):
         _check_schema(getattr(contract, side), source, side)
     whole = document_of(contract)
+    for index, refusal in enumerate(contract.refuse):
+        if refusal.reply:
+            key = ("refuse", index, "reply")
+            check_reply(prompt_at(root, refusal.reply, source, key), source.where(key))
     document = behavioural(whole)
     pinned = references(Contract.model_validate(document))
     return Draft("contract", 1, path, document, references=pinned, about={"targets": targets(whole)})
