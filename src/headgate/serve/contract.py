@@ -22,14 +22,6 @@ _MAX_MESSAGES = 1000
 _ROLES = frozenset({"system", "developer", "user", "assistant"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", *_LIMITS)
-    "temperature",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "seed",
-    "max_tokens",
-    "max_completion_tokens",
-)
 
 
 @dataclass(frozen=True, slots=True)
