@@ -137,7 +137,7 @@ def _schema(schema: Any) -> Callable[[str], str | None] | None:
             value = msgspec.json.decode(text)
         except (msgspec.DecodeError, UnicodeError) as problem:
             return f"is not JSON: {problem}"
-        problem = next(iter(validator.iter_errors(value)), None)
-        return f"breaks the schema at {'/'.join(map(str, problem.instance_path)) or 'its root'}" if problem else None
+        wrong = next(iter(validator.iter_errors(value)), None)
+        return f"breaks the schema at {'/'.join(map(str, wrong.instance_path)) or 'its root'}" if wrong else None
 
     return check

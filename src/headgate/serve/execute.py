@@ -10,7 +10,7 @@ handed in by `Runtime`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,7 @@ _CLIENT_LEFT = 499
 _GRAVITY = {"skipped": 0, "pass": 1, "error_allowed": 2, "mask": 3, "error_blocked": 4, "block": 5}
 
 
-async def execute(snapshot: Snapshot, request: Request, runtime: Runtime) -> AsyncIterator[Event]:
+async def execute(snapshot: Snapshot, request: Request, runtime: Runtime) -> AsyncGenerator[Event, None]:
     """Answer one request: any number of `Text`, then exactly one `Final` whose text is what was released.
 
     Raises InvalidInput for a body that is no conversation and Exhausted for a used-up budget, both before any event.
@@ -76,7 +76,7 @@ def _settled(journey: Journey) -> Answer:
     return journey.answer()
 
 
-async def _safely(journey: Journey) -> AsyncIterator[str]:
+async def _safely(journey: Journey) -> AsyncGenerator[str, None]:
     """The boundary of a request: whatever breaks becomes the safe template, or the end of a text already begun."""
     try:
         async with aclosing(_way(journey)) as pieces:
@@ -91,7 +91,7 @@ async def _safely(journey: Journey) -> AsyncIterator[str]:
         yield journey.snapshot.fallback
 
 
-async def _way(journey: Journey) -> AsyncIterator[str]:
+async def _way(journey: Journey) -> AsyncGenerator[str, None]:
     """Go through the stages; each either ends the request with a reply or lets it pass to the next."""
     try:
         check_body(journey.request.body)

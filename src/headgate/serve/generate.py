@@ -8,7 +8,7 @@ elsewhere (P12). Leaving the iterator cancels the call upstream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,7 +52,7 @@ class Plan:
     attempts: list[dict[str, Any]] = field(default_factory=list)
 
 
-async def generate(journey: Journey, plan: Plan) -> AsyncIterator[Delta | End]:
+async def generate(journey: Journey, plan: Plan) -> AsyncGenerator[Delta | End, None]:
     """Yield one model's deltas and its end. Raises Unanswered; what was used is booked on the journey either way."""
     last = Unanswered("no model could be asked", code=_last_code(plan))
     for choice in plan.choices:
@@ -101,7 +101,7 @@ class _Attempt:
         journey.attempts += 1
         plan.attempts.append(self.facts)
 
-    async def events(self) -> AsyncIterator[Delta | End]:
+    async def events(self) -> AsyncGenerator[Delta | End, None]:
         """Yield text, then exactly one end. Raises ProviderError and nothing else."""
         timeout_s = self.journey.runtime.timeout_s
         plan, choice = self.plan, self.choice

@@ -79,7 +79,7 @@ def _body(journey: Journey, prompt: Prompt, fitted: Fitted) -> dict[str, Any]:
         if given.get(key) is not None:
             body[key] = given[key]
     body.update(prompt.parameters)
-    limits = [value for source in (given, prompt.parameters) for key in _LIMITS if _whole(value := source.get(key))]
+    limits = [most for source in (given, prompt.parameters) for key in _LIMITS if (most := _whole(source.get(key)))]
     if limits:
         for key in _LIMITS:
             body.pop(key, None)
@@ -87,8 +87,8 @@ def _body(journey: Journey, prompt: Prompt, fitted: Fitted) -> dict[str, Any]:
     return body
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _choose(journey: Journey, plan: Plan, target: str, body: Mapping[str, Any], limited: bool) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from headgate.guard import Outcome, OutputStream, inspect
@@ -16,7 +16,7 @@ from .journey import Journey
 from .verify import must_hold, verify
 
 
-async def speak(journey: Journey, plan: Plan) -> AsyncIterator[str]:
+async def speak(journey: Journey, plan: Plan) -> AsyncGenerator[str, None]:
     """Yield the text that may leave; the journey then says what became of the answer."""
     plan.stream = journey.request.stream and not must_hold(journey)
     gate = OutputStream(journey.snapshot.policy) if plan.stream else None
@@ -52,7 +52,7 @@ class _Said:
         return "".join(self.pieces)
 
 
-async def _listen(journey: Journey, plan: Plan, said: _Said, gate: OutputStream | None) -> AsyncIterator[str]:
+async def _listen(journey: Journey, plan: Plan, said: _Said, gate: OutputStream | None) -> AsyncGenerator[str, None]:
     """Hear the model out, releasing what an open stream's guards have passed; stop it at once when one blocks."""
     with journey.stage("generate") as facts:
         facts["attempts"] = plan.attempts
