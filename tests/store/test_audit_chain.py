@@ -199,7 +199,13 @@ def test_projects_have_chains_of_their_own(records: Records) -> None:
 
 def test_long_text_never_reaches_the_log(records: Records) -> None:
     long = "p" * 900
-    detail = {"prompt": long, "list": [long, {"a": long}], "deep": {"a": {"b": long}}, "big": 2**70, "nan": float("nan")}
+    detail = {
+        "prompt": long,
+        "list": [long, {"a": long}],
+        "deep": {"a": {"b": long}},
+        "big": 2**70,
+        "nan": float("nan"),
+    }
     with records.begin() as tx:
         audit.append(tx, project="acme", at=1, actor=long, action="b", target="\0" + long, detail=detail)
     with records.read() as tx:
@@ -212,9 +218,13 @@ def test_long_text_never_reaches_the_log(records: Records) -> None:
 
 
 def test_a_rolled_back_action_leaves_no_entry(records: Records) -> None:
-    with pytest.raises(RuntimeError), records.begin() as tx:
-        entry(tx, 1)
-        raise RuntimeError
+    def fail() -> None:
+        with records.begin() as tx:
+            entry(tx, 1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     with records.read() as tx:
         assert audit.verify(tx, "acme").entries == 0
 
