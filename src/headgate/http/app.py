@@ -1,0 +1,155 @@
+"""The ASGI application: routes a request, finds out who calls, answers errors in the envelope of the wire addressed.
+
+Called by the server (and by tests). Raw ASGI on purpose: the gateway's routes pay for no framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from headgate.kernel import HeadgateError, InvalidInput, NotFound
+from headgate.platform import Gateway, Known, Performer, authorise
+
+from .api import PREFIX, Api, send_problem
+from .callers import Door
+from .chat import Chat
+from .exchange import Exchange, Gone, Receive, Scope, Send, encode, error_headers
+from .logs import LogWriter
+from .meters import CONTENT_TYPE, Meters
+
+log = logging.getLogger("headgate.http")
+_CLIENT_LEFT = 499
+Route = Callable[[Exchange], Awaitable[None]]
+
+
+class App:
+    """One server's application. `gateway` and `performer` are wired by `platform`; `ready` becomes true by itself."""
+
+    def __init__(self, gateway: Gateway, door: Door, version: str, writer: LogWriter | None = None) -> None:
+        embedded = gateway.embedded
+        self.gateway, self.door, self.writer = gateway, door, writer
+        performer: Performer = embedded.performer
+        self.meters = Meters(lambda: embedded.store.spans.dropped)
+        self.chat, self.api = Chat(gateway, self.meters), Api(performer, version)
+        self.ready = False
+        self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
+        self.routes: dict[str, tuple[str, Route]] = {
+            "/v1/chat/completions": ("POST", self._completions),
+            "/v1/models": ("GET", self._models),
+            "/healthz": ("GET", self._healthz),
+            "/readyz": ("GET", self._readyz),
+            "/metrics": ("GET", self._metrics),
+            "/api/openapi.json": ("GET", self.api.openapi),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(Exchange(scope, receive, send))
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.gateway.start()
+        except HeadgateError as problem:
+            await send({"type": "lifespan.startup.failed", "message": str(problem)})
+            return
+        self.ready = True
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.ready = False
+        await self.gateway.close()
+        self.api.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, exchange: Exchange) -> None:
+        began = time.perf_counter()
+        try:
+            self.door.check_host(exchange.headers)
+            await self._route(exchange)
+        except Gone:
+            exchange.facts["client"] = "left"
+        except HeadgateError as problem:
+            await self._failed(exchange, problem)
+        except asyncio.CancelledError:
+            await self._failed(exchange, HeadgateError("the server is stopping", "try again", code="stopping"))
+            raise
+        except Exception:  # the boundary of a request
+            log.exception("request failed", extra={"facts": {"request": exchange.request_id}})
+            hint = f"the server's log has it under request {exchange.request_id}"
+            await self._failed(exchange, HeadgateError("the server made a mistake", hint, code="internal"))
+        if self.writer is not None and self.writer.requests:
+            self.writer.put(self._line(exchange, began))
+
+    async def _route(self, exchange: Exchange) -> None:
+        found = self.routes.get(exchange.path)
+        if found is not None:
+            method, route = found
+            if exchange.method != method and not (exchange.method == "HEAD" and method == "GET"):
+                error = InvalidInput(f"{exchange.path} takes {method}", code="method_not_allowed")
+                error.status = 405
+                raise error
+            await route(exchange)
+        elif exchange.path.startswith(PREFIX):
+            await self.api.run(exchange, await self._known(exchange))
+        else:
+            raise NotFound(f"there is nothing at {exchange.path[:200]}", "see /api/openapi.json and /v1/models")
+
+    async def _known(self, exchange: Exchange) -> Known:
+        return await self.gateway.identify(self.door.caller(exchange.headers, exchange.peer))
+
+    async def _completions(self, exchange: Exchange) -> None:
+        await self.chat.completions(exchange, await self._known(exchange))
+
+    async def _models(self, exchange: Exchange) -> None:
+        await self.chat.models(exchange, await self._known(exchange))
+
+    async def _healthz(self, exchange: Exchange) -> None:
+        await exchange.json(200, self.about)
+
+    async def _readyz(self, exchange: Exchange) -> None:
+        status = "ready" if self.ready and self.gateway.fresh else "not ready"
+        await exchange.json(200 if status == "ready" else 503, {"status": status})
+
+    async def _metrics(self, exchange: Exchange) -> None:
+        caller = self.door.caller(exchange.headers, exchange.peer)
+        if not caller.near:
+            authorise((await self.gateway.identify(caller)).principal, "read", "read metrics")
+        await exchange.bytes(200, self.meters.render(), CONTENT_TYPE)
+
+    async def _failed(self, exchange: Exchange, error: HeadgateError) -> None:
+        """Answer with an error, or end a stream that has begun."""
+        exchange.facts["error"] = error.code
+        wired = exchange.path.startswith("/v1/")
+        self.meters.failed(self._label(exchange.path), error.status)
+        if exchange.status and wired:
+            await self.chat.broken(exchange, error)
+        elif exchange.status:
+            return
+        elif wired:
+            body = encode(self.chat.wire.error_body(error))
+            await exchange.bytes(error.status, body, b"application/json", error_headers(error))
+        else:
+            await send_problem(exchange, error)
+
+    def _label(self, path: str) -> str:
+        return path if path in self.routes else "/api" if path.startswith(PREFIX) else "other"
+
+    def _line(self, exchange: Exchange, began: float) -> dict[str, Any]:
+        return {
+            "at": time.time(),
+            "level": "info",
+            "log": "headgate.request",
+            "method": exchange.method,
+            "path": exchange.path[:200],
+            "status": exchange.status or _CLIENT_LEFT,
+            "ms": round((time.perf_counter() - began) * 1000, 3),
+            "request": exchange.request_id,
+            **exchange.facts,
+        }

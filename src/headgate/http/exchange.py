@@ -1,0 +1,124 @@
+"""One HTTP exchange over raw ASGI: the request as the routes see it, and the ways to answer. Called by every route.
+
+Bodies are bounded while they are read; what is sent is counted for the log. No routing here, and no JSON checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import msgspec
+
+from headgate.kernel import HeadgateError, InvalidInput, new_trace_id
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+encode = msgspec.json.Encoder().encode
+_JSON = b"application/json"
+_SEEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
+
+
+class Gone(Exception):  # no error: nobody reads an answer
+    """The client closed the connection before it had sent, or heard, everything."""
+
+
+class TooLarge(InvalidInput):
+    """The body is larger than the route takes."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class Exchange:
+    """A request and its answer. `headers` holds the first value of each name, in lower case; `facts` go to the log."""
+
+    __slots__ = ("_receive", "_send", "facts", "headers", "method", "path", "request_id", "scope", "status")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+        self.headers: Mapping[str, str] = headers
+        given = headers.get("x-request-id", "")
+        self.request_id = given if 0 < len(given) <= 128 and _SEEN.issuperset(given) else new_trace_id()
+        self.status = 0
+        self.facts: dict[str, Any] = {}
+
+    @property
+    def peer(self) -> str:
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    async def body(self, limit: int) -> bytes:
+        """Read the whole body. Raises TooLarge (413), InvalidInput (415) for a compressed one, Gone."""
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            error = InvalidInput("compressed bodies are not accepted", "send the body as it is", code="encoding")
+            error.status = 415
+            raise error
+        declared = self.headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body") and len(body) <= limit:
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            if size > limit:
+                raise _too_large(limit)
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+        if size > limit:
+            raise _too_large(limit)
+        return b"".join(parts)
+
+    async def left(self) -> None:
+        """Return when the client has gone; call after the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        head = [*headers, (b"x-request-id", self.request_id.encode("latin-1"))]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+
+    async def write(self, body: bytes, more: bool = False) -> None:
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def json(self, status: int, data: Any, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        """Answer with JSON and be done."""
+        await self.bytes(status, encode(data), _JSON, headers)
+
+    async def bytes(
+        self, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        head = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *(headers or ())]
+        await self.start(status, head)
+        await self.write(body)
+
+
+def error_headers(error: HeadgateError) -> list[tuple[bytes, bytes]]:
+    """Return the headers that an error asks for: how to say who one is, and when to try again."""
+    headers = []
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if retry_after := getattr(error, "retry_after", 0):
+        headers.append((b"retry-after", str(int(retry_after)).encode()))
+    if error.status in (408, 413, 431):
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit // 2**20} MiB", "send less at once")

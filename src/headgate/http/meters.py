@@ -1,0 +1,76 @@
+"""What `/metrics` shows: Prometheus counters and histograms of the gateway. Called by the app and the chat route.
+
+Children are kept by their labels, which are few: apps, environments, statuses. Nothing here holds text of a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from headgate.kernel import Answer
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
+
+
+class Meters:
+    """The meters of one server. `dropped` tells how many traces were dropped since it started."""
+
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("app", "environment", "status")
+        place = ("app", "environment")
+        self._requests = self._counter("headgate_requests", "Answers by how they ended", labels)
+        self._tokens = self._counter("headgate_tokens", "Tokens of model calls", (*place, "side"))
+        self._cost = self._counter("headgate_cost_usd", "Cost of model calls in USD", place)
+        self._errors = self._counter("headgate_http_errors", "Requests answered with an error", ("route", "status"))
+        self._latency = self._histogram("headgate_request_seconds", "From request to whole answer", place)
+        self._first = self._histogram("headgate_first_token_seconds", "From request to the first released text", place)
+        self._overhead = self._histogram("headgate_overhead_seconds", "Time that was not spent in providers", place)
+        self.in_flight = Gauge("headgate_in_flight", "Requests being answered", registry=self.registry)
+        lost = Gauge("headgate_spans_dropped", "Traces that could not be stored", registry=self.registry)
+        lost.set_function(dropped)
+        self._children = cache(self._make)
+        self._error = cache(lambda route, status: self._errors.labels(route, status))
+
+    def answered(self, app: str, environment: str, answer: Answer) -> None:
+        """Count one answer."""
+        requests, given, got, cost, latency, first, overhead = self._children(app, environment, answer.status)
+        requests.inc()
+        given.inc(answer.usage.input_tokens)
+        got.inc(answer.usage.output_tokens)
+        if answer.cost_nano:
+            cost.inc(answer.cost_nano / 1e9)
+        latency.observe(answer.latency_us / 1e6)
+        overhead.observe(answer.overhead_us / 1e6)
+        if answer.first_token_us:
+            first.observe(answer.first_token_us / 1e6)
+
+    def failed(self, route: str, status: int) -> None:
+        """Count one request that was answered with an error; `route` is one of ours, never a path as sent."""
+        self._error(route, str(status)).inc()
+
+    def render(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def _make(
+        self, app: str, environment: str, status: str
+    ) -> tuple[Counter, Counter, Counter, Counter, Histogram, Histogram, Histogram]:
+        return (
+            self._requests.labels(app, environment, status),
+            self._tokens.labels(app, environment, "input"),
+            self._tokens.labels(app, environment, "output"),
+            self._cost.labels(app, environment),
+            self._latency.labels(app, environment),
+            self._first.labels(app, environment),
+            self._overhead.labels(app, environment),
+        )
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=_BUCKETS)

@@ -1,0 +1,156 @@
+"""`headgate serve`: one process that serves a project until it is told to stop. Called by `__main__`.
+
+It writes `.headgate/server.json`, so that commands find it, and removes it. SIGTERM drains within 30 s: no new
+connections, running answers end properly, a running job is left to whoever serves next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+import headgate
+from headgate.kernel import InvalidInput
+from headgate.platform import FOLDER, SERVER_FILE, Embedded, ServerSettings, Settings, build_gateway, open_project
+
+from .app import App
+from .callers import door_of, is_loopback
+from .logs import LogWriter, attach
+from .protocol import GuardedProtocol
+
+DRAIN_S = 30
+_KEEP_ALIVE_S = 75
+_BACKLOG = 2048
+
+
+def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve the project at or above `start` until SIGTERM or SIGINT; `announce` is told the URL once it answers.
+
+    Raises NotFound, InvalidInput and what opening a project raises, Conflict when another server runs here.
+    """
+    embedded = open_project(start, settings, writer=True)
+    writer = LogWriter(settings.server.log)
+    attach(writer)
+    try:
+        listener = _listen(settings.server)
+        try:
+            _run(embedded, listener, writer, announce)
+        finally:
+            listener.close()
+    finally:
+        writer.close()
+        embedded.close()
+
+
+def _run(embedded: Embedded, listener: socket.socket, writer: LogWriter, announce: Callable[[str], None]) -> None:
+    host, token = embedded.settings.server.host, secrets.token_hex(32)
+    loopback = is_loopback(host)
+    identity = embedded.identity(local_token=token if loopback else "", near_allowed=loopback)
+    door = door_of(host, embedded.settings.server.allowed_hosts)
+    app = App(build_gateway(embedded, identity), door, headgate.__version__, writer)
+    clerk = embedded.clerk()
+    url = _url(host, listener.getsockname()[1])
+    note = embedded.root / FOLDER / SERVER_FILE
+
+    def started() -> None:
+        _write_note(
+            note,
+            {
+                "url": url,
+                "port": listener.getsockname()[1],
+                "pid": os.getpid(),
+                "token": token if loopback else "",
+                "at": time.time(),
+            },
+        )
+        clerk.start()
+        announce(url)
+
+    try:
+        _Server(_config(app), started).run(sockets=[listener])
+    finally:
+        clerk.stop()
+        _remove_note(note)
+
+
+def _config(app: App) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server that says when it is ready and ends with exit code 0 when it was told to stop."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    """Bind the address. Raises InvalidInput with what to do when it is taken or no address of this machine."""
+    if not settings.port.isdigit() or int(settings.port) > 65535:
+        raise InvalidInput(f"{settings.port!r} is no port", "a number up to 65535; 0 takes a free one")
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, int(settings.port)))
+    except OSError as problem:
+        listener.close()
+        hint = "another program listens there; choose another with --port, or 0 for a free one"
+        raise InvalidInput(f"cannot listen on {settings.host}:{settings.port}: {problem.strerror}", hint) from None
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+
+
+def _write_note(path: Path, data: dict[str, Any]) -> None:
+    """Write the note whole, readable by its owner only: it holds the local token."""
+    swap = path.with_suffix(".new")
+    descriptor = os.open(swap, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(data, file)
+    swap.replace(path)
+
+
+def _remove_note(path: Path) -> None:
+    try:
+        if json.loads(path.read_text(encoding="utf-8")).get("pid") == os.getpid():
+            path.unlink()
+    except (OSError, ValueError):
+        print("the note of this server was gone already", file=sys.stderr)  # noqa: T201

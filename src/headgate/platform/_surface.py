@@ -1,0 +1,30 @@
+"""The heavy public names of `headgate.platform`, found when first asked for (PEP 562); `__init__.pyi` types them.
+
+`headgate --help` and every command's start import this package for the table alone, and must not pay for a database.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "doctor": ("Finding", "examine"),
+    "gateway": ("Gateway", "Turn", "build_gateway"),
+    "identity": ("Caller", "Identity", "Known", "unauthenticated"),
+    "jobs": ("Clerk", "JobShow", "JobShown", "Worker", "show_job"),
+    "perform": ("Performer",),
+    "problems": ("error_of", "problem_of"),
+    "remote": ("LiveServer", "Remote", "live_server", "SERVER_FILE"),
+    "roles": ("ROLES", "authorise", "permits"),
+    "target": ("Target", "is_list", "read_request", "resolve"),
+    "wiring": ("FOLDER", "Embedded", "find_root", "open_project"),
+    "workspace": ("Connection", "Desk", "connect", "run_operation"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"headgate.platform has no {name!r}")
+    return getattr(importlib.import_module(f"headgate.platform.{_HOME[name]}"), name)

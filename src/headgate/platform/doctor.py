@@ -1,0 +1,102 @@
+"""What `headgate doctor` looks at: this installation and the project around it, finding by finding.
+
+Called by the CLI. It changes nothing, and it never raises for what it finds: a finding says what to do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.kernel import HeadgateError, plugins
+
+from .settings import Settings
+
+_FREE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `ok` is None for what is only worth knowing."""
+
+    name: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+def examine(start: Path, settings: Settings) -> list[Finding]:
+    """Look at python, extras, disk, project, database, keys and port, in this order."""
+    findings = [_python(), *_extras(), _disk(start)]
+    try:
+        findings += _project(start, settings)
+    except HeadgateError as problem:
+        findings.append(Finding("project", False, str(problem.where or "") + problem.message, problem.hint))
+    return [*findings, _port(settings)]
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("python", (3, 11) <= sys.version_info < (3, 14), version, "use Python 3.11, 3.12 or 3.13")
+
+
+def _extras() -> Iterator[Finding]:
+    needed: dict[str, list[str]] = {}
+    for library, extra in plugins.EXTRAS.items():
+        needed.setdefault(extra, []).append(library)
+    for extra, libraries in needed.items():
+        missing = [library for library in libraries if importlib.util.find_spec(library) is None]
+        found = "installed" if not missing else f"without {', '.join(missing)}"
+        yield Finding(f"extra {extra}", None if missing else True, found, f"install headgate[{extra}] if you need it")
+
+
+def _disk(start: Path) -> Finding:
+    free = shutil.disk_usage(start).free
+    return Finding("disk", free > _FREE_BYTES, f"{free / 2**30:.1f} GiB free", "free space: writes will fail")
+
+
+def _project(start: Path, settings: Settings) -> Iterator[Finding]:
+    from .remote import live_server
+    from .wiring import FOLDER, open_project
+
+    embedded = open_project(start, settings)
+    try:
+        yield Finding("project", True, f"{embedded.name} in {embedded.root}")
+        hint = "set it, or the providers that name it answer nothing"
+        for name in embedded.unset:
+            yield Finding("environment variable", None, f"{name} is not set", hint)
+        yield Finding("database", True, f"{embedded.store.records.dialect}, newest schema")
+        mode = (embedded.root / FOLDER).stat().st_mode & 0o077
+        yield Finding("privacy", not mode, "only you can read .headgate" if not mode else "others can read .headgate",
+                      "chmod 700 .headgate")  # fmt: skip
+        server = live_server(embedded.root / FOLDER)
+        yield Finding("server", None, f"running at {server.url}" if server else "not running", "`headgate serve`")
+        identity = embedded.identity()
+        yield Finding("keys", None, _keys(identity.count), "`headgate key create PERSON --role ROLE`")
+        if settings.client.key:
+            person = identity.person(settings.client.key).principal.person
+            yield Finding("HEADGATE_KEY", True, f"you are {person}")
+    finally:
+        embedded.close()
+
+
+def _keys(count: int) -> str:
+    return f"{count}; every request over HTTP needs one" if count else "none; this machine needs none until the first"
+
+
+def _port(settings: Settings) -> Finding:
+    server = settings.server
+    with socket.socket(socket.AF_INET6 if ":" in server.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((server.host, int(server.port)))
+        except (OSError, ValueError) as problem:
+            reason = os.strerror(problem.errno) if isinstance(problem, OSError) and problem.errno else str(problem)
+            return Finding("port", None, f"{server.host}:{server.port}: {reason}", "choose another with --port")
+    return Finding("port", True, f"{server.host}:{server.port} is free")

@@ -1,0 +1,88 @@
+"""What each environment serves, in memory: a versioned snapshot of the environment rows, replaced whole.
+
+Called by the gateway: a request takes the pin it finds and keeps it for life (P6). Read again every second, and at
+once after a promotion in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from headgate.kernel import InvalidInput, NotFound, nearest
+from headgate.store import Records, tables
+
+DEFAULT = "prod"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One release for the life of one request; `environment` is empty when the release was named by its digest."""
+
+    app: str
+    environment: str
+    generation: int
+    release: str
+
+
+Rows = Mapping[tuple[str, str], Mapping[str, Pin]]
+
+
+@dataclass(slots=True)
+class Environments:
+    """The pins of all environments that serve something: (project, app) → environment → pin."""
+
+    records: Records
+    rows: Rows = field(default_factory=dict)
+
+    def refresh(self) -> Rows:
+        """Read the rows and swap them in; it blocks, so call it off the event loop."""
+        found = self.read()
+        self.rows = found
+        return found
+
+    def read(self) -> Rows:
+        table = tables.environment
+        found: dict[tuple[str, str], dict[str, Pin]] = {}
+        with self.records.read() as tx:
+            rows = tx.all(select(table).where(table.c.stable.is_not(None)))
+        for row in rows:
+            pin = Pin(row["app"], row["name"], row["generation"], row["stable"])
+            found.setdefault((row["project_id"], row["app"]), {})[row["name"]] = pin
+        return found
+
+    def pin(self, project: str, name: str) -> Pin | None:
+        """Return what `support` or `support@staging` names; None when the part after @ is no environment.
+
+        An app alone means its environment `prod`, or the only one there is. Raises NotFound with the nearest name.
+        """
+        app, at, wanted = name.partition("@")
+        served = self.rows.get((project, app))
+        if at and "/" not in app:
+            return served.get(wanted) if served else None
+        if served is None:
+            raise self._no_model(project, app)
+        if DEFAULT in served:
+            return served[DEFAULT]
+        if len(served) == 1:
+            return next(iter(served.values()))
+        names = ", ".join(f"{app}@{environment}" for environment in sorted(served))
+        raise InvalidInput(f"{app!r} is served in several environments", f"name one: {names}", code="model_ambiguous")
+
+    def names(self, project: str) -> list[str]:
+        """Return every name that `model` may have in a project: apps, and apps in environments."""
+        found = []
+        for (owner, app), served in sorted(self.rows.items()):
+            if owner == project:
+                found += [app, *(f"{app}@{environment}" for environment in sorted(served))]
+        return found
+
+    def _no_model(self, project: str, app: str) -> NotFound:
+        if "/" in app:
+            hint = "only apps are served here; put the model behind one in apps/*.yaml"
+            return NotFound(f"{app!r} is a provider's model", hint, code="model_not_found")
+        apps = sorted({name for owner, name in self.rows if owner == project})
+        hint = nearest(app, apps) or "nothing is served yet: run `headgate release promote`"
+        return NotFound(f"no environment serves an app called {app!r}", hint, code="model_not_found")

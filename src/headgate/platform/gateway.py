@@ -1,0 +1,234 @@
+"""What the HTTP edge asks for a chat: who calls, which release is meant, and its events. Called by `http` only.
+
+It pins (generation, release) for the request's life, hands `serve.execute` what it needs, and queues held requests.
+Everything is in memory before a request arrives; nothing here formats, logs or touches a database on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from headgate.improve import open_held
+from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, plugins
+from headgate.models import Providers
+from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
+from headgate.store import tables
+
+from .environments import Environments, Pin, Rows
+from .identity import Caller, Identity, Known, unauthenticated
+from .roles import authorise, permits
+from .wiring import Embedded
+
+_BEAT_S = 0.5
+_MISS_S = 0.2
+_FRESH_S = 10.0
+_HEX = frozenset("0123456789abcdef")
+_CHANGES = ("release.", "environment.", "key.")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request, ready to run: its pin, its release in memory, and what surrounds it."""
+
+    pin: Pin
+    snapshot: Snapshot
+    request: Request
+    runtime: Runtime
+
+    def events(self) -> AsyncIterator[Event]:
+        """Run it. Raises InvalidInput or Exhausted before the first event; ends with exactly one Final."""
+        return execute(self.snapshot, self.request, self.runtime)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The gateway of one server process; belongs to one event loop. `start` before the first request."""
+
+    embedded: Embedded
+    identity: Identity
+    purse: Purse
+    releases: Releases
+    environments: Environments
+    providers: Providers
+    wire: Any = field(default_factory=lambda: plugins.load("wires", "openai-chat"))
+    _runtimes: dict[tuple[str, str], Runtime] = field(default_factory=dict)
+    _stale: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
+    _beating: asyncio.Task[None] | None = None
+    _read_at: float = float("-inf")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the database answered lately."""
+        return self.embedded.clock.monotonic() - self._read_at < _FRESH_S
+
+    async def start(self) -> None:
+        """Load what is served now, and keep watching the rows."""
+        self._loop = asyncio.get_running_loop()
+        self.embedded.performer.changed.append(self._changed)
+        await self.refresh()
+        self._beating = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        """Stop watching, settle what is reserved, close the connections to providers."""
+        if self._beating is not None:
+            self._beating.cancel()
+        await self.purse.close()
+        await self.providers.close()
+
+    async def refresh(self) -> None:
+        """Read environments and keys again, and load new releases before requests meet them."""
+        rows = await asyncio.to_thread(self._read)
+        wanted = {(project, pin.release) for (project, _), served in rows.items() for pin in served.values()}
+        for project, digest in wanted:
+            try:
+                await self.releases.get(project, digest)
+            except HeadgateError:  # the request that asks for it will say what is wrong
+                continue
+        self.environments.rows = rows
+        self._read_at = self.embedded.clock.monotonic()
+
+    def _read(self) -> Rows:
+        self.identity.refresh()
+        return self.environments.read()
+
+    async def identify(self, caller: Caller) -> Known:
+        """Return who calls. Raises Denied (status 401)."""
+        found = self.identity.identify(caller)
+        if found is None and await asyncio.to_thread(self.identity.refresh, _MISS_S):
+            found = self.identity.identify(caller)
+        if found is None:
+            raise unauthenticated("this key is not valid", "it may be mistyped, revoked, or of another server")
+        return found
+
+    async def open(self, known: Known, body: Mapping[str, Any], trace_id: str, session: str = "") -> Turn:
+        """Find the release that `body["model"]` means and pin it.
+
+        Raises Denied, InvalidInput for a body without model or with one that is ambiguous, NotFound with the nearest.
+        """
+        principal = known.principal
+        if not permits(principal.roles, "chat"):
+            authorise(principal, "chat", "chat with apps")
+        name = body.get("model")
+        if not isinstance(name, str) or not name:
+            hint = "name an app: " + (", ".join(self.environments.names(principal.project)) or "none is served yet")
+            raise InvalidInput("`model` is missing", hint, code="model_missing")
+        pin = self.environments.pin(principal.project, name)
+        if pin is None:
+            pin = await asyncio.to_thread(self._by_digest, principal, name)
+        snapshot = await self.releases.get(principal.project, pin.release)
+        user = body.get("user")
+        subject = self.embedded.store.secret.subject(principal.project, user) if isinstance(user, str) else ""
+        request = Request(trace_id, body, principal.key_id, session, subject)
+        return Turn(pin, snapshot, request, self._runtime(principal.project, pin, known.per_day))
+
+    def models(self, known: Known) -> list[str]:
+        """Return the names that this caller may put into `model`."""
+        authorise(known.principal, "chat", "chat with apps")
+        return self.environments.names(known.principal.project)
+
+    def _runtime(self, project: str, pin: Pin, per_day: int | None) -> Runtime:
+        key = (project, pin.environment)
+        found = self._runtimes.get(key)
+        if found is None:
+            embedded = self.embedded
+            found = self._runtimes[key] = Runtime(
+                providers=self.providers,
+                recorder=embedded.store.spans,
+                clock=embedded.clock,
+                purse=self.purse,
+                hold=_Hold(embedded, project, pin.environment),
+                environment=pin.environment,
+                project=project,
+            )
+        return found if per_day is None else replace(found, key_per_day=per_day)
+
+    def _by_digest(self, principal: Principal, name: str) -> Pin:
+        """Resolve `support@sha256:…` or a beginning of 8 digits or more: past the gates, for those who may."""
+        app, _, wanted = name.partition("@")
+        plain = wanted.removeprefix("sha256:")
+        if len(plain) < 8 or not _HEX.issuperset(plain):
+            served = self.environments.rows.get((principal.project, app), {})
+            hint = "it is served as " + (", ".join(f"{app}@{name}" for name in sorted(served)) or "nothing yet")
+            raise NotFound(f"{app!r} has no environment {wanted!r} that serves anything", hint, code="model_not_found")
+        authorise(principal, "chat.release", "address a release by its digest")
+        table = tables.release
+        query = select(table.c.digest).where(
+            table.c.project_id == principal.project,
+            table.c.app == app,
+            table.c.digest.startswith(f"sha256:{plain}", autoescape=True),
+        )
+        with self.embedded.store.records.read() as tx:
+            found = tx.all(query.limit(2))
+        if len(found) != 1:
+            what = "several releases begin" if found else "no release begins"
+            raise NotFound(f"{what} with {wanted!r}", "see `headgate release list`", code="model_not_found")
+        return Pin(app, "", 0, str(found[0]["digest"]))
+
+    def _changed(self, operation: str) -> None:
+        """Called in the thread of a change, after its commit."""
+        if operation.startswith(_CHANGES):
+            if operation.startswith("key."):
+                self.identity.refresh()
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._stale.set)
+
+    async def _watch(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stale.wait(), _BEAT_S)
+            self._stale.clear()
+            try:
+                await self.refresh()
+            except HeadgateError:  # the database does not answer: go on serving what is in memory
+                continue
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """Queues a held request for a human, off the event loop."""
+
+    embedded: Embedded
+    project: str
+    environment: str
+
+    async def __call__(self, request: Request, answer: Answer) -> str:
+        return await asyncio.to_thread(self._write, request, answer)
+
+    def _write(self, request: Request, answer: Answer) -> str:
+        question = {
+            "messages": [dict(message) for message in request.messages],
+            "reply": answer.text,
+            "label": answer.label,
+            "environment": self.environment,
+            "release": answer.release,
+        }
+        with self.embedded.store.records.begin() as tx:
+            return open_held(
+                tx,
+                self.project,
+                app=str(request.body.get("model", "")).partition("@")[0],
+                trace_id=request.id,
+                question=question,
+                now=self.embedded.clock.now(),
+                subject=request.subject,
+            )
+
+
+def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
+    """Wire the gateway of a server process; call inside its event loop."""
+    store = embedded.store
+    return Gateway(
+        embedded=embedded,
+        identity=identity,
+        purse=Purse(store.records, embedded.clock),
+        releases=Releases(store.records, store.blobs),
+        environments=Environments(store.records),
+        providers=Providers(embedded.providers),
+    )

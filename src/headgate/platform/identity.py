@@ -1,0 +1,118 @@
+"""Who is calling: keys, and the one principal that needs none (decision 12). Called by the HTTP edge and by wiring.
+
+Keys are looked up in memory, by the hash of the token; the rows are read again at most a second later, and at once
+after a key was made or revoked in this process. It must not know paths: what a principal may do is `roles.py`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from headgate.kernel import Clock, Denied, Principal
+from headgate.kernel import local as local_principal
+from headgate.store import Records, Secret, tables
+
+FRESH_S = 1.0
+"""The most seconds that a revoked key lives on in another process."""
+_MISS_S = 0.2
+"""An unknown token reads the keys again, at most this often: made elsewhere a moment ago, it works at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a request shows of its sender: the token of its `Authorization` header, the token of a process on this
+    machine that could read `server.json`, and whether it came straight from this machine under an allowed name."""
+
+    token: str = ""
+    local_token: str = ""
+    near: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A principal and the key's budget for a UTC day in nano-dollars, None for none."""
+
+    principal: Principal
+    per_day: int | None = None
+
+
+@dataclass(slots=True)
+class Identity:
+    """The keys of all projects, in memory. `local_token`: what `server.json` holds; '' refuses every local token.
+
+    near_allowed: whether callers from this machine need no key until the first one exists (a loopback bind).
+    """
+
+    records: Records
+    secret: Secret
+    project: str
+    clock: Clock
+    local_token: str = ""
+    near_allowed: bool = True
+    _keys: Mapping[str, Known] = field(default_factory=dict)
+    _locked: frozenset[str] = frozenset()
+    _read_at: float = float("-inf")
+
+    @property
+    def count(self) -> int:
+        """How many keys of the project are alive."""
+        return sum(known.principal.project == self.project for known in self._keys.values())
+
+    def identify(self, caller: Caller) -> Known | None:
+        """Return who calls, from memory; None when the token is not known (then `refresh` and ask again).
+
+        Raises Denied (status 401) when there is nothing to go by and a key is needed.
+        """
+        if caller.token.startswith("hg_"):
+            return self._keys.get(self.secret.key_hash(caller.token))
+        if caller.local_token and self.local_token and caller.near:
+            if hmac.compare_digest(caller.local_token, self.local_token):
+                return Known(local_principal(self.project))
+            raise unauthenticated("the local token is not this server's", "the server was restarted; try again")
+        if self.project in self._locked:
+            raise unauthenticated(
+                "this needs a key", "send `Authorization: Bearer hg_…`; `headgate key create` makes one"
+            )
+        if self.near_allowed and caller.near:
+            return Known(local_principal(self.project))
+        raise unauthenticated("this needs a key", "only a program on the server's own machine may call without one")
+
+    def person(self, token: str) -> Known:
+        """Return the person that a token proves, reading the keys again when it is not known. Raises Denied (401)."""
+        found = self._keys.get(self.secret.key_hash(token))
+        if found is None and self.refresh(_MISS_S):
+            found = self._keys.get(self.secret.key_hash(token))
+        if found is None:
+            raise unauthenticated("this key is not valid", "it may be mistyped, revoked, or of another server")
+        return found
+
+    def refresh(self, older_than_s: float = 0.0) -> bool:
+        """Read the keys when the last reading is older; it blocks, so call it off the event loop."""
+        now = self.clock.monotonic()
+        if now - self._read_at < older_than_s:
+            return False
+        self._read_at = now
+        table = tables.api_key
+        with self.records.read() as tx:
+            rows = tx.all(select(table))
+        self._keys = {
+            str(row["hash"]): Known(
+                Principal(row["person"], row["project_id"], frozenset(row["roles"]), row["id"], verified=True),
+                row["budget_per_day"],
+            )
+            for row in rows
+            if row["revoked_at"] is None
+        }
+        self._locked = frozenset(str(row["project_id"]) for row in rows)
+        return True
+
+
+def unauthenticated(message: str, hint: str) -> Denied:
+    """Build the error for a caller whom nobody knows: Denied, with HTTP's status for 'say who you are'."""
+    error = Denied(message, hint, code="unauthenticated")
+    error.status = 401
+    return error

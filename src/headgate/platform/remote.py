@@ -1,0 +1,133 @@
+"""Operations on a server: the same call, the same result, the same errors. And finding a live local server.
+
+Called by `entry`. It speaks to `/api` with the standard library's client, follows no redirects and keeps one
+connection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from headgate.kernel import InvalidInput, Unavailable, new_id
+
+from .operations import find
+from .problems import error_of, raise_problem
+from .workspace import Report
+
+SERVER_FILE = "server.json"
+_TIMEOUT_S = 120.0
+_POLL_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class LiveServer:
+    """A server of this project on this machine, as `.headgate/server.json` says. `token` proves that we could read
+    the file, so we act as the local administrator that we are."""
+
+    url: str
+    token: str
+    pid: int
+
+
+def live_server(folder: Path) -> LiveServer | None:
+    """Return the live server whose file lies in `folder` (`.headgate`), None when there is none or it is gone."""
+    try:
+        found = json.loads((folder / SERVER_FILE).read_text(encoding="utf-8"))
+        server = LiveServer(str(found["url"]), str(found["token"]), int(found["pid"]))
+        os.kill(server.pid, 0)
+        connection = _connection(server.url, 2.0)
+        connection.request("GET", "/healthz")
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
+        return None
+    return server if answer.get("pid") == server.pid else None
+
+
+@dataclass(slots=True)
+class Remote:
+    """A server by URL. `key` says who we are; `local_token` is for a server on this machine."""
+
+    url: str
+    report: Report
+    key: str = ""
+    local_token: str = ""
+    _open: http.client.HTTPConnection | None = field(default=None)
+
+    def call(self, operation: str, request: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+        data = request.model_dump(mode="json", by_alias=True) if isinstance(request, BaseModel) else dict(request)
+        sort = find(operation).sort
+        result = self._post(operation, data, "" if sort == "read" else new_id("req"))
+        return self._wait(result["job"]) if sort == "job" else result
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def _wait(self, job_id: str) -> dict[str, Any]:
+        while True:
+            shown = self._post("job.show", {"job_id": job_id}, "")
+            if shown["state"] == "failed":
+                raise_problem(shown["error"] or {})
+            if shown["state"] == "done":
+                return dict(shown["result"])
+            if progress := shown["progress"]:
+                self.report(str(progress.get("text", "")), int(progress.get("done", 0)), int(progress.get("total", 0)))
+            time.sleep(_POLL_S)
+
+    def _post(self, operation: str, data: dict[str, Any], key: str) -> dict[str, Any]:
+        """Send one request; a connection that broke is tried once more, under the same idempotency key."""
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        if key:
+            headers["idempotency-key"] = key
+        if self.key:
+            headers["authorization"] = f"Bearer {self.key}"
+        elif self.local_token:
+            headers["x-headgate-local"] = self.local_token
+        path = f"{urlsplit(self.url).path.rstrip('/')}/api/{operation.replace('.', '/')}"
+        body = json.dumps(data).encode()
+        for attempt in (1, 2):
+            try:
+                if self._open is None:
+                    self._open = _connection(self.url, _TIMEOUT_S)
+                self._open.request("POST", path, body, headers)
+                answer = self._open.getresponse()
+                return _read(answer.status, answer.read(), self.url)
+            except (OSError, http.client.HTTPException) as problem:
+                self.close()
+                if attempt == 2:
+                    reason = f"{type(problem).__name__}: {problem}".rstrip(": ")
+                    hint = "check HEADGATE_URL, or unset it to work without a server"
+                    raise Unavailable(f"the server at {self.url} does not answer ({reason})", hint) from None
+        raise AssertionError("the second attempt returns or raises")
+
+
+def _read(status: int, body: bytes, url: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unavailable(f"{url} answered {status} with something else than JSON", "is it a Headgate server?")
+    if status >= 400:
+        raise error_of({"status": status, **found})
+    return found
+
+
+def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{url!r} is no server's address", "write http://host:port or https://host")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname, parts.port, timeout=timeout_s)

@@ -1,0 +1,125 @@
+"""Settings: where things are and who may reach them; nothing here can change an answer. The only reader of the
+environment. Called by wiring, the CLI and the server; importing it is cheap, because `headgate --help` does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+Section = TypeVar("Section")
+
+
+def _env(name: str, default: str = "") -> Any:
+    return field(default=default, metadata={"env": name})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where `headgate serve` listens, and what it accepts."""
+
+    host: str = _env("HEADGATE_HOST", "127.0.0.1")
+    """The address to listen on. On a loopback address, and until the first key exists, requests need no key; on any
+    other address every request needs one."""
+    port: str = _env("HEADGATE_PORT", "8000")
+    """The port to listen on; 0 takes a free one and prints it."""
+    allowed_hosts: str = _env("HEADGATE_ALLOWED_HOSTS")
+    """Host names that requests may name, comma separated, `*` for any. Default: loopback names on a loopback address
+    (so that a web page cannot reach the server through your browser), any on others."""
+    log: str = _env("HEADGATE_LOG", "info")
+    """How much the server logs to standard error, as JSON lines: debug, info, warning, error or off."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Where commands run."""
+
+    url: str = _env("HEADGATE_URL")
+    """A server to run commands against. Empty: the live local server of this project if there is one, else in
+    process."""
+    key: str = _env("HEADGATE_KEY")
+    """Your key, `hg_…`. It proves who you are; without one you are the unverified local administrator."""
+    debug: str = _env("HEADGATE_DEBUG")
+    """Set to 1 to see tracebacks of errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where data rests. Empty: files in `.headgate/` beside `headgate.yaml`."""
+
+    database: str = _env("HEADGATE_DATABASE")
+    """Records: `sqlite:////path/records.db` or `postgresql+psycopg://user:password@host/name`."""
+    spans: str = _env("HEADGATE_SPANS")
+    """Traces: an SQLite file of their own (`sqlite:////path/spans.db`), or PostgreSQL."""
+    blobs: str = _env("HEADGATE_BLOBS")
+    """Contents of artifacts: a folder (`file:///path`) or a bucket (`s3://bucket/prefix`)."""
+    secret: str = _env("HEADGATE_SECRET_FILE")
+    """The file with the 32 random bytes that hash keys and subjects; made when absent, readable by you only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything, in one place; passed down, never looked up again."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings from the environment (`os.environ` unless given)."""
+    source = os.environ if environment is None else environment
+    return Settings(
+        _section(ServerSettings, source), _section(ClientSettings, source), _section(StorageSettings, source)
+    )
+
+
+def resolve_providers(
+    entries: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str] | None = None
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Put the environment's values where a provider's settings say `${env:NAME}`.
+
+    Returns the settings, and the names of variables that are not set. An option whose variable is not set is left
+    out: the provider then says itself what it lacks, or answers without a key, as local ones do.
+    """
+    source = os.environ if environment is None else environment
+    missing: list[str] = []
+    found = {
+        name: {key: value for key, value in _filled(entry, source, missing).items() if value is not _UNSET}
+        for name, entry in entries.items()
+    }
+    return found, sorted(set(missing))
+
+
+_UNSET = object()
+"""Stands for a value whose variable is not set, until the option that holds it is left out."""
+
+
+def _section(kind: type[Section], source: Mapping[str, str]) -> Section:
+    values = {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        value = source.get(item.metadata["env"])
+        if value:
+            values[item.name] = value
+    return kind(**values)
+
+
+def _filled(value: Any, source: Mapping[str, str], missing: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(item, source, missing) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        filled = [_filled(item, source, missing) for item in value]
+        return [item for item in filled if item is not _UNSET]
+    if not isinstance(value, str) or "${env:" not in value:
+        return value
+    text, rest = "", value
+    while "${env:" in rest:
+        before, _, after = rest.partition("${env:")
+        name, closed, rest = after.partition("}")
+        if not closed or name.strip() not in source:
+            missing.append(name.strip())
+            return _UNSET
+        text += before + source[name.strip()]
+    return text + rest
