@@ -100,12 +100,13 @@ class CaseCalls:
         A failed call is recorded too, so that a resumed run takes the same retries and fallbacks. A call that was
         cut off before its end is not: it is the one call per worker that a kill may repeat.
         """
-        like = _likeness(self.case, provider.name, call)
+        target = f"{provider.name}/{call.model}"
+        like = _likeness(self.case, target, call)
         key = self._key(like)
         response = self.journal.lookup(key)
         if response is None:
             response, cost_nano = await _collect(provider, call)
-            await self.journal.record(key, response, cost_nano)
+            await self.journal.record(key, {**response, "case": self.case, "target": target}, cost_nano)
             self.paid += 1
         else:
             self.reused += 1
@@ -152,11 +153,11 @@ class JournaledProviders(Providers):
         """Nothing: the providers underneath belong to the whole run."""
 
 
-def _likeness(case: str, provider: str, call: Call) -> str:
+def _likeness(case: str, target: str, call: Call) -> str:
     """Name what a call asks; timeouts and streaming change no answer and are left out."""
     document = {
         "case": case,
-        "target": f"{provider}/{call.model}",
+        "target": target,
         "body": dict(call.body),
         "passages": [[passage.source, passage.text] for passage in call.passages],
         "examples": [list(pair) for pair in call.examples],

@@ -53,7 +53,7 @@ def _metrics(stored: artifacts.Stored, blobs: Blobs) -> dict[str, Any]:
     return {
         "n": len(judged),
         "metrics": metrics_of(judged),
-        "segments": {name: _by_segment(judged, name) for name in segments},
+        "segments": {name: segments_of(judged, name) for name in segments},
     }
 
 
@@ -68,7 +68,8 @@ def metrics_of(rows: Sequence[Row]) -> dict[str, float]:
     return values
 
 
-def _by_segment(rows: Sequence[Row], segment: str) -> dict[str, Any]:
+def segments_of(rows: Sequence[Row], segment: str) -> dict[str, Any]:
+    """Return {value: {n, metrics}} for every value of a segment."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row[3][segment], []).append(row)

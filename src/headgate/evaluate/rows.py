@@ -102,14 +102,22 @@ def open_evidence(tx: Transaction, project: str, row: Mapping[str, Any], now: fl
 
 
 def _abandoned(tx: Transaction, project: str, found: Mapping[str, Any], job_id: str, now: float) -> bool:
-    """Tell whether nobody works on an evidence any more: it is ours, or its job has ended, or its lease has."""
+    """Tell whether nobody works on an evidence any more: it is ours, or its job ended, or its worker died.
+
+    A dead worker's job is taken over by its fencing token first, so that it can never wake up as a second owner.
+    """
     if found["job_id"] == job_id or found["state"] == "failed":
         return True
     try:
-        job = jobs.get(tx, project, found["job_id"])
+        if jobs.get(tx, project, found["job_id"]).state in ("done", "failed"):
+            return True
     except NotFound:
         return True
-    return jobs.abandoned(job, now)
+    taken = jobs.claim(tx, project, owner=jobs.owner_name(), now=now, lease_s=1, id=found["job_id"])
+    if taken is None:
+        return False
+    jobs.fail(tx, taken.id, taken.token, {"message": f"its evidence is continued by {job_id}"}, now)
+    return True
 
 
 def save_case(tx: Transaction, project: str, evidence: str, case: CaseRow) -> None:

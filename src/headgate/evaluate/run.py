@@ -127,8 +127,19 @@ def _examine(work: Work, evidence: Evidence, manifest: dict[str, Any], suites: d
         done = {case.key for case in cases_of(tx, project, evidence.id)}
     cases = [Case(path, scenario) for path, suite in suites.items() for scenario in suite.scenarios]
     left = tuple(case for case in cases if case.key not in done)
-    asyncio.run(_Run(work, evidence, snapshot, len(cases)).all(left))
+    try:
+        asyncio.run(_Run(work, evidence, snapshot, len(cases)).all(left))
+    except BaseExceptionGroup as several:
+        raise _first(several) from None
     return models
+
+
+def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return one error of several workers: the job has one end, and the first says why."""
+    found: BaseException = several
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 class _Run:
@@ -152,14 +163,14 @@ class _Run:
             source="evaluation",
             project=self.work.principal.project,
         )
-        beat = asyncio.create_task(self.beat())
         try:
             queue = iter(cases)
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(WORKERS, len(cases))):
-                    group.create_task(self.worker(queue, runtime))
+                beat = group.create_task(self.beat())
+                workers = [group.create_task(self.worker(queue, runtime)) for _ in range(min(WORKERS, len(cases)))]
+                await asyncio.wait(workers) if workers else None
+                beat.cancel()
         finally:
-            beat.cancel()
             await providers.close()
 
     async def worker(self, queue: Iterator[Case], runtime: Runtime) -> None:

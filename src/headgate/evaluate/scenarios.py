@@ -78,7 +78,7 @@ def conversation_of(turns: Sequence[Mapping[str, str]]) -> tuple[Message, ...]:
         )
         if (len(turn) != 1 and set(turn) != {"role", "content"}) or pair[0] not in ("system", "user", "assistant"):
             raise ValueError(f"turn {number} of the conversation is written `user: text` or `assistant: text`")
-        messages.append(Message(role=pair[0], content=pair[1]))  # type: ignore[arg-type]
+        messages.append(Message(role=pair[0], content=pair[1]))
     if not messages or messages[-1].role != "user":
         raise ValueError("a conversation ends with what the user says; the app's answer to it is judged")
     return tuple(messages)

@@ -68,7 +68,7 @@ def look(tx: Transaction, project: str, release: Mapping[str, Any], environment:
         raise Conflict(f"no rules were applied to {name} yet", f"run `headgate environment apply {name}`")
     rules = environment.rules.compiled()
     since = now - environment.rules.max_age / 1e6
-    wanted = {rule.suite for rule in rules if getattr(rule, "suite", None)}
+    wanted = {path for rule in rules if (path := _suite_of(rule))}
     evidence, lack = _evidence(tx, project, release["digest"], wanted, since) if rules else (None, "")
     notes: list[str] = []
     if evidence is None:
@@ -134,6 +134,11 @@ def _baseline(tx: Transaction, project: str, stable: str, against: tuple[Evidenc
         if same and (evidence.finished_at or 0) >= since:
             return Baseline(stable, pairs(tx, project, (evidence, candidate), rule.suite))
     return Baseline(stable, None)
+
+
+def _suite_of(rule: Rule) -> str | None:
+    found: str | None = getattr(rule, "suite", None)
+    return found
 
 
 def _suite(tx: Transaction, project: str, digest: str) -> Suite:

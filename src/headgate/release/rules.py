@@ -127,9 +127,8 @@ def parse_rule(source: Source, data: Any, at: tuple[str | int, ...]) -> Rule:
 
 
 def stored_rule(document: Mapping[str, Any]) -> Rule:
-    """Read one rule as an environment holds it."""
-    source = Source("the environment's rules", "", document)
-    return _model_of(source, document, ()).model_validate(document)
+    """Read one rule as an environment holds it, or as a client sends it. Raises InvalidInput naming the key."""
+    return parse_rule(Source("rules", "", dict(document)), dict(document), ())
 
 
 def _model_of(source: Source, data: Mapping[str, Any], at: tuple[str | int, ...]) -> type[Rule]:

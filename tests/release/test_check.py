@@ -1,0 +1,49 @@
+"""`headgate check`: what is legal and probably not meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headgate.release import Check, check
+
+
+def test_a_sound_project_has_no_warnings(world: Any) -> None:
+    result = check(world, Check())
+    assert result.warnings == []
+    assert result.apps == ["support"]
+    assert "suites/golden: 40 scenarios, 3 critical" in result.lines
+
+
+def test_a_suite_too_small_for_its_rule_is_told_with_the_number(world: Any) -> None:
+    world.edit("headgate.yaml", "at_least: 0.9}", "at_least: 0.95}")
+    [warning] = check(world, Check()).warnings
+    assert warning.startswith("headgate.yaml:13")
+    assert "73" in warning
+    assert "has 40" in warning
+
+
+def test_a_rule_that_looks_at_nothing_is_told(world: Any) -> None:
+    world.edit(
+        "headgate.yaml",
+        "tags: [critical], failures: 0}\n    - {suite: suites/red",
+        "tags: [crit], failures: 0}\n    - {suite: suites/red",
+    )
+    [warning] = check(world, Check()).warnings
+    assert "can never pass" in warning
+
+
+def test_unused_files_are_named(world: Any) -> None:
+    world.write("prompts/old.md", "Hello.\n")
+    assert check(world, Check()).warnings == ["prompts/old.md: no app uses this file"]
+
+
+def test_a_first_token_that_a_guard_holds_back_is_told(world: Any) -> None:
+    world.write("policies/strict.yaml", "output:\n  - secrets: {action: block}\n  - max-length: {action: block}\n")
+    world.write("contracts/support.yaml", "latency: {first_token: 800ms}\n")
+    world.edit("apps/support.yaml", "route:", "policy: policies/strict\nroute:")
+    from headgate.kernel import plugins
+
+    whole = [name for name in plugins.names("guards") if plugins.load("guards", name).unit == "answer"]
+    assert whole, "no guard looks at whole answers"
+    world.write("policies/strict.yaml", f"output:\n  - {whole[0]}\n")
+    assert any("800ms" in warning and whole[0] in warning for warning in check(world, Check()).warnings)
