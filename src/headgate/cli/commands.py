@@ -37,7 +37,7 @@ def run_command(operation: Operation, words: Sequence[str]) -> int:
         return failed(problem, reporter, {field.name: field.shown for field in fields})
     except BrokenPipeError:
         return 0
-    except Exception as problem:  # the edge's boundary: a person never sees a traceback unless asked for
+    except Exception as problem:  # noqa: BLE001  the boundary of a request: never a traceback unless asked for
         return failed(problem, reporter, {})
 
 

@@ -48,7 +48,7 @@ def run_local(name: str, words: Sequence[str], serve: Serve) -> int:
         return 0 if name == "serve" else 1
     except (HeadgateError, click.ClickException, click.Abort) as problem:
         return failed(problem, reporter, {})
-    except Exception as problem:  # the edge's boundary: a person never sees a traceback unless asked for
+    except Exception as problem:  # noqa: BLE001  the boundary of a request: never a traceback unless asked for
         return failed(problem, reporter, {})
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from headgate.kernel import InvalidInput, Source, Where, plugins, validate
 
@@ -50,10 +50,22 @@ def read_request(model: type[BaseModel], data: Mapping[str, Any] | BaseModel) ->
     if isinstance(data, BaseModel):
         data = data.model_dump(mode="json", by_alias=True)
     try:
-        return validate(model, Source("request", "", dict(data)))
+        return model.model_validate(data)
+    except ValidationError:
+        source = Source("request", "", dict(data), dict.fromkeys(_paths(data, ()), 1))
+    try:
+        return validate(model, source)
     except InvalidInput as problem:
         key = problem.where.key if problem.where else None
         raise InvalidInput(problem.message, problem.hint, where=Where("request", None, key)) from None
+
+
+def _paths(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of every key and item, so that an error can name the one that is wrong."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        yield (*at, key)
+        yield from _paths(item, (*at, key))
 
 
 def is_list(annotation: Any) -> bool:

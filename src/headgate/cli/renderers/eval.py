@@ -1,0 +1,60 @@
+"""Evaluations on a terminal: suite by suite, the first scenarios that did not pass and why, the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from .screen import clip, line, outcome, pairs, table
+
+_VERDICTS = ("pass", "fail", "review", "error")
+
+
+def evaluated(screen: Console, result: Mapping[str, Any]) -> None:
+    """Show an evidence: counts for each suite, models, and cases that did not pass."""
+    line(screen, (str(result["evidence"]), "bold"), f"  judges {result['release']}")
+    summary(screen, result["summary"])
+    cases(screen, result.get("failing") or result.get("cases") or ())
+    if result.get("comparison"):
+        compared(screen, result["comparison"])
+    pairs(screen, {"digest": result["digest"], "resumed": "yes" if result.get("resumed") else ""})
+
+
+def summary(screen: Console, found: Mapping[str, Any]) -> None:
+    suites = found.get("suites") or {}
+    rows = [[path, suite["cases"], *(suite[name] for name in _VERDICTS)] for path, suite in suites.items()]
+    if rows:
+        table(screen, ["suite", "cases", *_VERDICTS], rows)
+    for path, metrics in (found.get("models") or {}).items():
+        plain = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
+        line(screen, f"{path}  ", (", ".join(f"{key} {value:.4g}" for key, value in plain.items()), "dim"))
+
+
+def cases(screen: Console, found: Sequence[Mapping[str, Any]]) -> None:
+    """Show cases, each with what was asked of it and did not hold."""
+    for case in found:
+        line(screen, outcome(case["verdict"]), (f"{case['scenario']}", "bold"), (f"  {case['suite']}", "dim"))
+        line(screen, f"        “{clip(case['answer'])}”")
+        for score in case["scores"]:
+            if not score.get("passed", True):
+                line(screen, (f"        {score['name']}: {score.get('explanation', '')}", "dim"))
+
+
+def compared(screen: Console, result: Mapping[str, Any]) -> None:
+    """Show two releases on the same exam."""
+    line(screen, f"{result['a']} → {result['b']}: ", (result["words"], "bold"))
+    rows = [
+        [
+            suite["suite"], suite["cases"], suite["better"], suite["worse"], suite["same"],
+            f"{suite['difference']:+.3f} [{suite['low']:+.3f} … {suite['high']:+.3f}]",
+        ]
+        for suite in result["suites"]
+    ]  # fmt: skip
+    table(screen, ["suite", "cases", "better", "worse", "same", "change in pass rate"], rows)
+    for change in result["changes"]:
+        line(screen, "  ", outcome(change["change"]), change["words"])
+
+
+SHOW = {"eval": evaluated}

@@ -1,0 +1,56 @@
+"""Requests on a terminal: a list, or one request stage by stage with its conversation and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from .screen import clip, line, outcome, pairs, table
+
+_BAR = 30
+
+
+def listed(screen: Console, result: Mapping[str, Any]) -> None:
+    rows = [
+        [
+            row["trace_id"][:12], row["at"][:19], _served(row),
+            row["route"], row["status"], f"{row['latency_ms']:.0f} ms", f"${row['cost_usd']}", clip(row["question"], 48)
+        ]
+        for row in result["traces"]
+    ]  # fmt: skip
+    columns = ["trace", "at (UTC)", "app", "route", "status", "took", "cost", "question"]
+    table(screen, columns, rows, "no requests match; `headgate serve` and send one")
+    if result["dropped"]:
+        line(screen, (f"{result['dropped']} requests could not be recorded", "red"))
+
+
+def _served(row: Mapping[str, Any]) -> str:
+    return f"{row['app']}@{row['environment'] or row['release'][7:15]}"
+
+
+def shown(screen: Console, result: Mapping[str, Any]) -> None:
+    """Show one request: why it ended as it did, how long each stage took, what was said."""
+    row = result["summary"]
+    line(screen, outcome(row["status"]), (row["trace_id"], "bold"), f"  {row['at']}")
+    about = {"app": f"{row['app']}@{row['environment']}", "release": row["release"], "route": row["route"]}
+    about |= {"label": result["label"], "model": row["model"], "reason": row["reason"]}
+    about |= {"blocked by": result["blocked_by"], "cost": f"${row['cost_usd']}", "attempts": result["attempts"]}
+    about |= {"tokens": f"{result['input_tokens']} in, {result['output_tokens']} out", "grounding": row["grounding"]}
+    pairs(screen, about)
+    total = max((stage["start_us"] + stage["took_us"] for stage in result["stages"]), default=0) or 1
+    for stage in result["stages"]:
+        before, width = int(_BAR * stage["start_us"] / total), max(1, int(_BAR * stage["took_us"] / total))
+        bar = f"{'·' * before}{'━' * width}"[:_BAR]
+        line(screen, f"  {stage['name']:<14}", (f"{bar:<{_BAR}}", "cyan"), f" {stage['took_us'] / 1000:8.2f} ms")
+    payload = result["payload"]
+    for message in payload.get("messages", []):
+        line(screen, (f"{message.get('role', ''):>10}: ", "dim"), str(message.get("content", "")))
+    if payload.get("answer"):
+        line(screen, ("    answer: ", "dim"), str(payload["answer"]))
+    for number, passage in enumerate(payload.get("passages", []), 1):
+        line(screen, (f"      [{number}]   {passage['source']}  {passage.get('heading', '')}", "dim"))
+
+
+SHOW = {"trace.list": listed, "trace.show": shown}
