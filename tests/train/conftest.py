@@ -30,7 +30,7 @@ columns:
   channel: {type: string, required: true}
   length: {type: integer}
 """
-PIPELINE = '''\
+PIPELINE = """\
 from headgate.train import Pipeline
 
 router = Pipeline(dataset="data/questions", target="intent", segments=["channel"])
@@ -50,7 +50,7 @@ def fit(train, params):
     words = TfidfVectorizer(token_pattern=r"[a-zA-Z0-9]+", ngram_range=(1, 2), sublinear_tf=True)
     model = make_pipeline(words, LogisticRegression(C=params["C"]))
     return model.fit(train.column("text"), train.column("intent"))
-'''
+"""
 _WORDS = {
     "billing": "bill invoice charge pay refund fee amount statement debit price",
     "outage": "down slow broken outage network signal offline lost router failing",
@@ -61,7 +61,7 @@ _WORDS = {
 def questions(count: int) -> str:
     """A CSV of made-up questions, the same every time, about equally many of each intent."""
     chance, lines, seen = random.Random(7), ["text,intent,channel,length"], set()
-    fillers = "my the is it why please now again today still with for and in very".split()
+    fillers = ("my the is it why please now again today still with for and in very").split()  # noqa: SIM905
     while len(lines) <= count:
         intent = list(_WORDS)[len(lines) % 3]
         words = chance.sample(_WORDS[intent].split(), 2) + chance.sample(fillers, 4)
@@ -73,7 +73,7 @@ def questions(count: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Desk:
     """A project on disk, and a workspace whose operations run here."""
 

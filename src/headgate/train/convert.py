@@ -13,7 +13,7 @@ from typing import Any
 from headgate.kernel import InvalidInput, Where, plugins
 from headgate.models import Predictor
 
-from .graph import JOINED, join_inputs, lower_everywhere_alike, repair_sublinear
+from .graph import JOINED, join_inputs, lower_everywhere_alike, repair_sublinear, tidy
 from .pipeline import Row
 
 _OPSET = {"": 18, "ai.onnx.ml": 3}
@@ -41,33 +41,38 @@ class Agreement:
 def to_onnx(model: Any, name: str, inputs: Sequence[Input], where: Where) -> bytes:
     """Convert a fitted classifier. Raises InvalidInput when it is none or skl2onnx cannot, MissingExtra without it."""
     labels_of(model, where)
+    made = _converted(model, name, inputs, where)
+    if _numbers(inputs):
+        join_inputs(made, [column.name for column in inputs], JOINED, where)
+    lower_everywhere_alike(made)
+    repair_sublinear(made)
+    tidy(made)
+    return bytes(made.SerializeToString(deterministic=True))
+
+
+def _converted(model: Any, name: str, inputs: Sequence[Input], where: Where) -> Any:
     try:
         from skl2onnx import convert_sklearn
         from skl2onnx.common.data_types import FloatTensorType, StringTensorType
     except ModuleNotFoundError as problem:
         raise plugins.missing(problem.name or "skl2onnx", "training") from None
-    numbers = all(column.type == "number" for column in inputs)
-    if numbers:
+    if _numbers(inputs):
         wanted = [(JOINED, FloatTensorType([None, len(inputs)]))]
     else:
         types = {"text": StringTensorType, "number": FloatTensorType}
         wanted = [(column.name, types[column.type]([None, 1])) for column in inputs]
+    if hasattr(model, "predict_proba"):
+        options: dict[int, dict[str, bool]] = {id(model): {"zipmap": False}}
+    else:  # what gives no probabilities, such as LinearSVC, has no such option, and may not be given it by default
+        options = {id(_last(model)): {}}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = convert_sklearn(
-                model, name=name, initial_types=wanted, target_opset=_OPSET, options={id(model): {"zipmap": False}}
-            )
+            return convert_sklearn(model, name=name, initial_types=wanted, target_opset=_OPSET, options=options)
     except Exception as problem:  # noqa: BLE001  a plugin call: skl2onnx raises errors of many kinds
         told = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
         hint = "use estimators that skl2onnx converts; it converts most of scikit-learn, and no functions of your own"
         raise InvalidInput(f"the model cannot be converted to ONNX: {told[:300]}", hint, where=where) from None
-    if numbers:
-        join_inputs(made, [column.name for column in inputs], JOINED, where)
-    lower_everywhere_alike(made)
-    repair_sublinear(made)
-    made.doc_string = made.graph.doc_string = ""
-    return bytes(made.SerializeToString(deterministic=True))
 
 
 def labels_of(model: Any, where: Where) -> list[str]:
@@ -114,6 +119,16 @@ def features_of(rows: Sequence[Row], inputs: Sequence[Input]) -> Any:
     if len(inputs) == 1 and inputs[0].type == "text":
         return ["" if row.get(inputs[0].name) is None else str(row[inputs[0].name]) for row in rows]
     table = [[row.get(column.name) for column in inputs] for row in rows]
-    if all(column.type == "number" for column in inputs):
+    if _numbers(inputs):
         return numpy.array(table, dtype=numpy.float32)
     return numpy.array(table, dtype=object)
+
+
+def _last(model: Any) -> Any:
+    while hasattr(model, "steps"):
+        model = model.steps[-1][1]
+    return model
+
+
+def _numbers(inputs: Sequence[Input]) -> bool:
+    return all(column.type == "number" for column in inputs)

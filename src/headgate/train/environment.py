@@ -42,6 +42,7 @@ def seeded(seed: int) -> Iterator[None]:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     try:
+        import sklearn.linear_model  # noqa: F401  only libraries that are loaded can be limited
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     except ModuleNotFoundError:  # it comes with scikit-learn; without that there is nothing to limit
         yield

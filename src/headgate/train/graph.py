@@ -65,3 +65,11 @@ def join_inputs(made: Any, names: Sequence[str], table: str, where: Where) -> No
     graph.node.extend(nodes)
     del graph.input[:]
     graph.input.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in names)
+
+
+def tidy(made: Any) -> None:
+    """Leave out what says nothing and order what has no order, so that equal models have equal bytes."""
+    made.doc_string = made.graph.doc_string = ""
+    opsets = sorted(made.opset_import, key=lambda opset: opset.domain)
+    del made.opset_import[:]
+    made.opset_import.extend(opsets)
