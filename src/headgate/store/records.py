@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -204,17 +204,27 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
-        # EXTRA is FULL plus a sync of the folder once the journal is gone; with FULL alone a power loss right after
-        # a commit could bring the journal back, and with it the state before.
-        cursor = connection.cursor()
+        try:
+            _settle_in(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    return engine
+
+
+def _settle_in(connection: Any) -> None:
+    """Set up a new SQLite connection.
+
+    EXTRA is FULL plus a sync of the folder once the journal is gone: with FULL alone, a power loss right after a commit
+    could bring the journal back, and with it the state before.
+    """
+    with closing(connection.cursor()) as cursor:
         mode = cursor.execute("PRAGMA journal_mode=DELETE").fetchone()[0]
         for pragma in ("synchronous=EXTRA", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-        if mode not in ("delete", "memory"):
-            raise InvalidInput(
-                f"the records are in SQLite's {mode} mode, held there by another program",
-                "end that program: two writers in that mode can corrupt the file",
-            )
-
-    return engine
+    if mode not in ("delete", "memory"):
+        raise InvalidInput(
+            f"the records are in SQLite's {mode} mode, held there by another program",
+            "end that program: two writers in that mode can corrupt the file",
+        )
