@@ -1,6 +1,6 @@
 """Release create on 1 000 artifacts: build, upload and register; then again, when nothing is new.
 
-    python benchmarks/bench_release.py [--artifacts 1000] [--json]
+python benchmarks/bench_release.py [--artifacts 1000] [--json]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headgate.platform import open_project, read_settings
+from headgate.platform import Desk, open_project, read_settings
 from headgate.release import ReleaseCreate, build, create
 
 HEADGATE = "headgate: 1\nproject: bench\nproviders:\n  local: {type: extractive}\nenvironments:\n  dev: {}\n"
@@ -38,6 +38,10 @@ def write_project(root: Path, artifacts: int) -> None:
         (root / f"prompts/r{number:04}.md").write_text(f"We do not talk about subject {number}.\n")
         rules.append(f"  - rule: subject {number}\n    reply: prompts/r{number:04}")
     (root / "contracts/support.yaml").write_text("\n".join(rules) + "\n")
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Nobody looks."""
 
 
 def timed(what: Callable[[], Any]) -> tuple[float, Any]:
@@ -66,8 +70,8 @@ def main() -> None:
 def measure(root: Path) -> dict[str, float]:
     """Time a build alone, the first create, one after an edit, and one when nothing is new, in seconds."""
     project = open_project(root, read_settings())
-    connection = project.in_process(lambda text, done, total: None)
-    desk = Desk(root, connection)
+    connection = project.in_process(silent)
+    desk = Desk(root, connection, silent)
     try:
         built, _ = timed(lambda: build(root, "support"))
         first, result = timed(lambda: create(desk, ReleaseCreate()))
@@ -85,19 +89,6 @@ def measure(root: Path) -> dict[str, float]:
         "create, one prompt edited": edited,
         "create, nothing new": again,
     }
-
-
-class Desk:
-    """The workspace of a benchmark: a folder and a connection."""
-
-    def __init__(self, root: Path, connection: Any) -> None:
-        self.root, self.connection = root, connection
-
-    def call(self, operation: str, request: Any) -> dict[str, Any]:
-        return dict(self.connection.call(operation, request))
-
-    def report(self, text: str, done: int = 0, total: int = 0) -> None:
-        """Nobody looks."""
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ def rows() -> list[Row]:
         channel = "letter" if index < 10 else "chat"
         wrong = channel == "letter" and index % 4 < 2
         said = truth if not wrong else ("no" if truth == "yes" else "yes")
-        found.append((truth, said, {"yes": 0.9 if said == "yes" else 0.1, "no": 0.1 if said == "yes" else 0.9}, {"channel": channel}))  # fmt: skip
+        sure = 0.9 if said == "yes" else 0.1
+        found.append((truth, said, {"yes": sure, "no": 1 - sure}, {"channel": channel}))
     return found
 
 

@@ -34,7 +34,11 @@ def test_a_scenario_becomes_messages_tags_and_named_assertions(tmp_path: Path) -
     assert all(item["behaviour"] >= 1 for item in scenario["expect"])
 
 
-@pytest.mark.parametrize("turns", ["[{user: a}, {assistant: b}, {user: c}]", "[{role: user, content: a}, {role: assistant, content: b}, {role: user, content: c}]"])  # fmt: skip
+SHORT = "[{user: a}, {assistant: b}, {user: c}]"
+LONG = "[{role: user, content: a}, {role: assistant, content: b}, {role: user, content: c}]"
+
+
+@pytest.mark.parametrize("turns", [SHORT, LONG])
 def test_a_conversation_may_be_written_two_ways(tmp_path: Path, turns: str) -> None:
     draft = parse(tmp_path, f"- id: a\n  conversation: {turns}\n  expect: [refuses]\n")
     assert [turn["content"] for turn in draft.document["scenarios"][0]["messages"]] == ["a", "b", "c"]

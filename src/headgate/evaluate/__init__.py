@@ -11,7 +11,7 @@ from .summary import cost_summary, latency_summary
 
 __all__ = [
     "CaseRow", "CaseShown", "Compare", "Comparison", "Evaluate", "Evidence", "EvidenceResult", "EvidenceShow",
-    "EvidenceShown", "Expectation", "Message", "Pair", "Scenario", "Suite", "SuitePin",
-    "answer_document", "cases_of", "compare", "cost_summary", "evidence_named", "evidence_of", "expectation_of", "find_release",
-    "judge", "latency_summary", "pairs", "request_of", "run", "show",
+    "EvidenceShown", "Expectation", "Message", "Pair", "Scenario", "Suite", "SuitePin", "answer_document",
+    "cases_of", "compare", "cost_summary", "evidence_named", "evidence_of", "expectation_of",
+    "find_release", "judge", "latency_summary", "pairs", "request_of", "run", "show",
 ]  # fmt: skip

@@ -47,7 +47,7 @@ def _metrics(stored: artifacts.Stored, blobs: Blobs) -> dict[str, Any]:
     target, segments = about["target"], list(about.get("segments", ()))
     predicted = predictor.predict(rows)
     judged: list[Row] = [
-        (str(row[target]), said.label, said.scores, {name: str(row.get(name, "")) for name in segments})
+        (str(row[target]), said.label, said.scores, {name: _segment(row.get(name)) for name in segments})
         for row, said in zip(rows, predicted, strict=True)
     ]
     return {
@@ -57,14 +57,21 @@ def _metrics(stored: artifacts.Stored, blobs: Blobs) -> dict[str, Any]:
     }
 
 
+def _segment(value: Any) -> str:
+    """Name a segment; a missing value is the segment ''."""
+    return "" if value is None else str(value)
+
+
 def metrics_of(rows: Sequence[Row]) -> dict[str, float]:
     """Return every metric that these rows allow (AUC needs two classes), named as in gate rules: `f1_macro`."""
     values = {}
     for name in METRICS:
         try:
-            values[name.replace("-", "_")] = float(build(name, None).look(Subject(rows=tuple(rows))).value)
+            score = build(name).look(Subject(rows=tuple(rows)))
         except InvalidInput:
             continue
+        if score.label != "error":
+            values[name.replace("-", "_")] = float(score.value)
     return values
 
 

@@ -21,6 +21,7 @@ from headgate.kernel import (
     Kind,
     NotFound,
     Reference,
+    Source,
     Where,
     document_of,
     nearest,
@@ -103,6 +104,8 @@ class _Resolver:
         self.root, self.project, self.allow_stale, self.unlocked = root, project, allow_stale, unlocked
         self.pins: dict[str, Pin] = {}
         self.drafts: list[Draft] = []
+        self.stems: dict[str, set[str]] = {}
+        self.sources: dict[str, Source | None] = {}
 
     def release(self, app: str) -> Build:
         queue: deque[tuple[Reference, Where | None]] = deque([(Reference("app", f"apps/{app}"), None)])
@@ -147,12 +150,18 @@ class _Resolver:
         if path.startswith("/") or "\\" in path or any(part in ("", ".", "..") for part in parts):
             hint = "write it from the project's root, as in prompts/answer"
             raise InvalidInput(f"{path!r} is not a path inside the project", hint, where=where)
-        if any((self.root / parts[0]).glob("/".join((*parts[1:-1], f"{parts[-1]}.*")))) if parts[1:] else False:
+        if parts[-1] in self.stems_of(path.rpartition("/")[0]):
             return
         if (self.root / path).is_file():
             stem = path.rpartition(".")[0]
             raise InvalidInput(f"{path!r} is written with its extension", f"write {stem}", where=where)
         raise InvalidInput(f"there is no {reference.kind} {path!r}", self.nearest(path), where=where)
+
+    def stems_of(self, folder: str) -> set[str]:
+        """Return the names of a folder's files without extension, listed once."""
+        if folder not in self.stems:
+            self.stems[folder] = {file.stem for file in (self.root / folder).glob("*.*") if file.is_file()}
+        return self.stems[folder]
 
     def nearest(self, path: str) -> str:
         """Hint at the nearest file, first in the folder that was named, then in the whole project."""
@@ -164,10 +173,11 @@ class _Resolver:
 
     def place(self, path: str, reference: Reference) -> Where:
         """Return where in a file a reference is written."""
-        file = f"{path}.yaml"
-        if (self.root / file).is_file():
-            return read_yaml(self.root, file).where(reference.key)
-        return Where(path)
+        if path not in self.sources:
+            file = f"{path}.yaml"
+            self.sources[path] = read_yaml(self.root, file) if (self.root / file).is_file() else None
+        source = self.sources[path]
+        return source.where(reference.key) if source else Where(path)
 
     def providers(self, app: str) -> dict[str, dict[str, Any]]:
         """Return the behavioural identity of every provider model the app may call; no address and no key in it."""

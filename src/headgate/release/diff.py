@@ -16,6 +16,7 @@ from headgate import artifacts
 from headgate.evaluate import find_release
 from headgate.kernel import Kind, dotted, plugins, short
 from headgate.store import Context
+from headgate.train import explain_lineage
 
 from .build import Manifest, Pin
 
@@ -124,20 +125,10 @@ def _change(ctx: Context, path: str, old: Pin | None, new: Pin | None) -> Artifa
     documents = [artifacts.get(ctx.tx, project, side.digest) for side in (old, new)]
     sentences = explain(pin.kind, documents[0].document, documents[1].document)
     if pin.kind == "model":
-        sentences += _metrics(documents[0].about, documents[1].about)
+        sentences += explain_lineage(documents[0].about, documents[1].about)
     return ArtifactChange(
         path=path, kind=pin.kind, change="changed", sentences=sentences, before=old.digest, after=new.digest
     )
-
-
-def _metrics(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Tell how the held-out metrics of two trained models differ, where both have them."""
-    before, after = old.get("metrics") or {}, new.get("metrics") or {}
-    return [
-        f"held-out {name} was {before[name]:.3f}, is {after[name]:.3f}"
-        for name in sorted(before.keys() & after.keys())
-        if isinstance(before[name], float) and isinstance(after[name], float) and before[name] != after[name]
-    ]
 
 
 def _provider_changes(

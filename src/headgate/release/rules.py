@@ -33,6 +33,8 @@ class RateRule(BaseModel):
         other = "at_most" if wanted == "at_least" else "at_least"
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"{self.metric} is judged by {wanted}, and by nothing else")
+        if self.at_least == 1 or self.at_most == 0:
+            raise ValueError("no sample can show a rate without exception; write `failures: 0` instead")
         return self
 
     def words(self) -> str:
