@@ -114,7 +114,7 @@ class _Check:
     def bounds(self, line: int, value: Any, low: Any, high: Any) -> None:
         if (low is not None and value < low) or (high is not None and value > high):
             limits = f"{'…' if low is None else low} to {'…' if high is None else high}"
-            self.notes.add(line, self.name, "range", f"{sample(value)} is outside {limits}", value)
+            self.notes.add(line, self.name, "range", f"{value} is outside {limits}", value)
 
     def end(self, rows: int) -> None:
         allowed = self.column.missing
