@@ -1,0 +1,1 @@
+"""Guards: one file, one guard that policies may name."""

@@ -1,0 +1,127 @@
+"""Injected instructions by their wording: scored rules over every canonical form of a text.
+
+Called by the `injection` guard and scorer. It is no security boundary: it knows phrases, and somebody can always write
+a sentence that no rule knows. What it promises is that a disguise does not hide a phrase it knows (P24).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from ..text import Form, forms
+from .rules import RULES, SHAPES, Rule
+
+_WORDS = re.compile(r"[^\W_]+")
+_PLAIN = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()} | {"'": None})
+_ANY_WORDS = re.compile(r"\(\?:\\w\+ \)\{0,(\d+)\}")
+_WINDOW = 120
+"""How many words apart two weak signs may stand and still add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How much a text reads like an attempt to take over: 0 … 1, and the strongest rule that said so ('' for none)."""
+
+    score: float
+    rule: str = ""
+    family: str = ""
+
+
+NONE = Injection(0.0)
+
+
+def find_injection(text: str) -> Injection:
+    """Score a text in all its canonical forms; the worst form counts. From 0.5 on it is called an injection."""
+    worst = NONE
+    for form in forms(text):
+        found = _score(form)
+        if found.score > worst.score:
+            worst = found
+    return worst
+
+
+def _score(form: Form) -> Injection:
+    if form.name == "squeezed":
+        return _combined(_squeezed_hits(form.text))
+    lowered = form.text.lower()
+    words = _words(lowered)
+    triggered = _triggers().keys() & set(words)
+    hits: list[tuple[Rule, int]] = []
+    if triggered:
+        plain = f" {' '.join(_unrepeated(words))} "
+        names = {name for word in triggered for name in _triggers()[word]}
+        for rule, pattern in _patterns():
+            if rule.name in names and (match := pattern.search(plain)):
+                hits.append((rule, plain.count(" ", 0, match.start())))
+    for rule, pattern in _shapes():
+        if any(mark in lowered for mark in rule.triggers) and (match := pattern.search(form.text)):
+            hits.append((rule, len(_WORDS.findall(form.text[max(0, match.start() - 4096) : match.start()]))))
+    return _combined(hits) if hits else NONE
+
+
+def _combined(hits: Iterable[tuple[Rule, int]]) -> Injection:
+    """Add up the hits that stand near each other, each family once by its strongest: 1 - product of (1 - weight)."""
+    ordered = sorted(hits, key=lambda hit: hit[1])
+    best = NONE
+    for index, (_, at) in enumerate(ordered):
+        families: dict[str, Rule] = {}
+        for rule, place in ordered[index:]:
+            if place - at > _WINDOW:
+                break
+            if rule.family not in families or rule.weight > families[rule.family].weight:
+                families[rule.family] = rule
+        left = 1.0
+        for rule in families.values():
+            left *= 1 - rule.weight
+        if 1 - left > best.score:
+            top = max(families.values(), key=lambda rule: rule.weight)
+            best = Injection(round(1 - left, 4), top.name, top.family)
+    return best
+
+
+def _words(lowered: str) -> list[str]:
+    """Return the words of a text, apostrophes dropped: `don't` is `dont`, and a quoted word is the word."""
+    if lowered.isascii():
+        return lowered.translate(_PLAIN).split()
+    return _WORDS.findall(lowered.replace("'", "").replace("’", ""))
+
+
+def _unrepeated(words: list[str]) -> list[str]:
+    """Drop immediate repeats: padding by repetition neither hides a phrase nor costs time."""
+    return [word for index, word in enumerate(words) if index == 0 or word != words[index - 1]]
+
+
+def _squeezed_hits(text: str) -> list[tuple[Rule, int]]:
+    """Search letters that were spaced out so evenly that nothing shows where words end: rules lose their spaces."""
+    plain = "".join(_words(text.lower()))
+    return [(rule, 0) for rule, pattern in _squeezed() if rule.weight >= 0.5 and pattern.search(plain)]
+
+
+@cache
+def _patterns() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
+    return tuple((rule, re.compile(rule.pattern.replace("'", ""))) for rule in RULES)
+
+
+@cache
+def _shapes() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
+    return tuple((rule, re.compile(rule.pattern, re.IGNORECASE | re.MULTILINE)) for rule in SHAPES)
+
+
+@cache
+def _squeezed() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
+    def tight(pattern: str) -> str:
+        return _ANY_WORDS.sub(lambda found: rf"\w{{0,{6 * int(found[1])}}}", pattern).replace(" ", "").replace("'", "")
+
+    return tuple((rule, re.compile(tight(rule.pattern))) for rule in RULES)
+
+
+@cache
+def _triggers() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for rule in RULES:
+        for word in rule.triggers:
+            found.setdefault(word.replace("'", ""), []).append(rule.name)
+    return {word: tuple(names) for word, names in found.items()}

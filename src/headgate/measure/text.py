@@ -1,0 +1,245 @@
+"""Disguised text made readable: the canonical forms of a text, each knowing where its characters stood (P24).
+
+Called by every detector and by guards. Ordinary ASCII text costs a few searches; forms are built only when there is
+something to fold, join or decode. All of it is linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote_to_bytes
+
+from headgate.models import sentences
+
+from ._confusables import fold_char
+
+__all__ = ["Form", "Reading", "canonical_forms", "fold", "forms", "sentences", "unleet"]
+
+FormName = Literal["raw", "folded", "joined", "squeezed", "leet", "decoded"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,6}[^\W_](?![^\W_])){3,}")
+_MAYBE_SPACED = re.compile(r"\b[^\W_][\W_]{1,6}[^\W_][\W_]{1,6}[^\W_](?![^\W_])")
+_GAP = re.compile(r"[^\W_]([\W_]*)")
+_LEET = re.compile(r"[0-9@$!|+](?:(?<=[0-9@$])(?:(?<=[A-Za-z].)|(?=[A-Za-z]))|(?<=[A-Za-z].)(?=[A-Za-z]))")
+_LEET_SIGNS = str.maketrans("01345789@$|+€", "oieastbgaslte")
+_LEET_ONES = str.maketrans("01345789@$|+€", "oleastbgasite")
+_BANG = re.compile(r"!(?=\w)")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}+={0,2}(?:\r?\n[A-Za-z0-9+/_-]{4,}+={0,2})*+")
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :,;-]?){6,}+")
+_PERCENT = re.compile(r"(?<![A-Za-z0-9._~+-])(?:[A-Za-z0-9._~+-]*+%[0-9A-Fa-f]{2})+[A-Za-z0-9._~+-]*+")
+_ENTITY = re.compile(r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{2,8});")
+_ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})")
+_LEVELS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to read a text. `starts` and `ends` say, for each character, which part of the text it came from."""
+
+    name: FormName
+    text: str
+    starts: tuple[int, ...] | None = None
+    ends: tuple[int, ...] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the part of the original text that characters `start` … `end` of this form came from."""
+        if self.starts is None or self.ends is None or start >= end:
+            return start, end
+        return self.starts[start], self.ends[end - 1]
+
+
+Edit = tuple[int, int, str]
+"""Replace `start` … `end` by a text."""
+
+
+class Reading(str):
+    """A text that keeps its forms once they are made, so that several guards share them; everywhere else a plain text."""
+
+    __slots__ = ("_leet", "_plain")
+
+    def forms(self, leet: bool) -> list[Form]:
+        """Return the forms, made on the first call."""
+        if not hasattr(self, "_plain"):
+            self._plain = _plain_forms(str(self))
+        if not leet:
+            return self._plain
+        if not hasattr(self, "_leet"):
+            self._leet = [*self._plain, *_leet_forms(self._plain)]
+        return self._leet
+
+
+def canonical_forms(text: str) -> list[str]:
+    """Return the text and every other way to read it: folded, spaced letters joined, leet read, decoded (two levels)."""
+    return list(dict.fromkeys(form.text for form in forms(text)))
+
+
+def forms(text: str, leet: bool = True) -> list[Form]:
+    """Return the forms of a text, raw first, without repeats; `leet` adds the reading of digits as letters."""
+    if isinstance(text, Reading):
+        return text.forms(leet)
+    plain = _plain_forms(text)
+    return [*plain, *_leet_forms(plain)] if leet else plain
+
+
+def _plain_forms(text: str) -> list[Form]:
+    seen = [Form("raw", text)]
+    level = _readings(seen[0], seen)
+    for _ in range(_LEVELS):
+        decoded = _decoded(level)
+        if decoded is None:
+            break
+        seen.append(decoded)
+        level = _readings(decoded, seen)
+    return seen
+
+
+def _leet_forms(seen: list[Form]) -> list[Form]:
+    plain = seen[1:] if len(seen) > 1 and seen[1].name == "folded" else seen
+    return [reading for form in plain for reading in _unleeted(form)]
+
+
+def fold(text: str) -> str:
+    """Return a text as it is read: compatibility forms, accents, look-alikes and invisible characters folded away."""
+    return text if text.isascii() and not _CONTROL.search(text) else "".join(map(fold_char, text))
+
+
+def unleet(text: str) -> str:
+    """Read digits and signs as the letters that they stand for: `1gn0r3` as `ignore`."""
+    return _BANG.sub("i", text).translate(_LEET_SIGNS)
+
+
+def _readings(form: Form, seen: list[Form]) -> Form:
+    """Append the folded and the joined reading of a form when they differ; return the last to decode from."""
+    folded = _folded(form)
+    if folded is not None:
+        seen.append(folded)
+        form = folded
+    seen += _joined(form)
+    return form
+
+
+def _folded(form: Form) -> Form | None:
+    text = form.text
+    if text.isascii() and not _CONTROL.search(text):
+        return None
+    pieces, origin = [], []
+    for index, sign in enumerate(text):
+        plain = fold_char(sign)
+        if plain:
+            pieces.append(plain)
+            origin += [index] * len(plain)
+    folded = "".join(pieces)
+    if folded == text:
+        return None
+    spans = [form.span(index, index + 1) for index in origin]
+    return Form("folded", folded, tuple(start for start, _ in spans), tuple(end for _, end in spans))
+
+
+def _joined(form: Form) -> list[Form]:
+    """Join letters that were spaced out; where nothing shows the words apart, also without any space at all."""
+    if not _MAYBE_SPACED.search(form.text):
+        return []
+    edits, squeezed = [], False
+    for found in _SPACED.finditer(form.text):
+        letters = [(part.start(), part[1]) for part in _GAP.finditer(found[0])]
+        gaps = [len(gap) for _, gap in letters[:-1]]
+        narrow = min(gaps)
+        squeezed = squeezed or (max(gaps) == narrow and len(letters) >= 8)
+        for (at, gap), width in zip(letters, gaps, strict=False):
+            start = found.start() + at + 1
+            edits.append((start, start + len(gap), " " if width > narrow else ""))
+    if not edits:
+        return []
+    joined = _edited(form, edits, "joined")
+    return [joined, Form("squeezed", joined.text, joined.starts, joined.ends)] if squeezed else [joined]
+
+
+def _unleeted(form: Form) -> Iterator[Form]:
+    if not _LEET.search(form.text):
+        return
+    plain = _BANG.sub("i", form.text)
+    readings = dict.fromkeys([plain.translate(_LEET_SIGNS), plain.translate(_LEET_ONES)])
+    for reading in readings:
+        yield Form("leet", reading, form.starts, form.ends)
+
+
+def _decoded(form: Form) -> Form | None:
+    """Decode what is encoded, in place; None when nothing was."""
+    found = form
+    for hint, pattern, decode in _DECODERS:
+        if hint.search(found.text):
+            edits = [
+                (match.start(), match.end(), plain)
+                for match in pattern.finditer(found.text)
+                if (plain := decode(match)) is not None
+            ]
+            found = _edited(found, edits, "decoded") if edits else found
+    return None if found is form else found
+
+
+def _edited(form: Form, edits: list[Edit], name: FormName) -> Form:
+    """Apply edits, ordered and apart; every character of a replacement stands for the whole part it replaces."""
+    pieces, spans, at = [], [], 0
+    for start, end, plain in [*edits, (len(form.text), len(form.text), "")]:
+        pieces += [form.text[at:start], plain]
+        spans += [form.span(index, index + 1) for index in range(at, start)]
+        if plain:
+            spans += [form.span(start, end)] * len(plain)
+        at = end
+    return Form(name, "".join(pieces), tuple(start for start, _ in spans), tuple(end for _, end in spans))
+
+
+def _readable(content: bytes) -> str | None:
+    """Return decoded bytes when they are text that somebody could have written, else None."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    printable = sum(sign.isprintable() or sign in "\t\r\n" for sign in text)
+    return text if len(text) >= 4 and printable >= 0.95 * len(text) else None
+
+
+def _from_base64(match: re.Match[str]) -> str | None:
+    if match[0].islower():  # an ordinary long word; what is encoded has capitals
+        return None
+    compact = re.sub(r"[\s=]", "", match[0]).replace("-", "+").replace("_", "/")
+    if len(compact) % 4 == 1:
+        compact = compact[:-1]
+    try:
+        return _readable(base64.b64decode(compact + "=" * (-len(compact) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _from_hex(match: re.Match[str]) -> str | None:
+    return _readable(bytes.fromhex(re.sub(r"0x|\\x|[^0-9a-fA-F]", "", match[0])))
+
+
+def _from_percent(match: re.Match[str]) -> str | None:
+    return _readable(unquote_to_bytes(match[0].replace("+", " ")))
+
+
+def _from_entity(match: re.Match[str]) -> str | None:
+    plain = html.unescape(match[0])
+    return None if plain == match[0] else plain
+
+
+def _from_escape(match: re.Match[str]) -> str | None:
+    code = int(match[1] or match[2], 16)
+    return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else None
+
+
+_DECODERS: tuple[tuple[re.Pattern[str], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
+    (re.compile("&"), _ENTITY, _from_entity),
+    (re.compile("%"), _PERCENT, _from_percent),
+    (re.compile(r"\d"), _HEX, _from_hex),
+    (re.compile(r"\\[ux]"), _ESCAPE, _from_escape),
+    (re.compile("[A-Z]"), _BASE64, _from_base64),
+)
