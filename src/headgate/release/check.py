@@ -13,7 +13,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from headgate.evaluate import Suite
-from headgate.kernel import Draft, Where, Workspace, plugins, units
+from headgate.guard import compile_policy
+from headgate.guard import compile_policy
+from headgate.kernel import Draft, Where, Workspace, units
 from headgate.measure import needed_cases
 from headgate.serve import warnings as app_warnings
 
@@ -88,11 +90,10 @@ def stream_warnings(built: Build) -> list[str]:
         return []
     said = []
     for draft in built.draft("policy"):
-        for entry in draft.document.get("output", ()):
-            guard = plugins.load("guards", entry["type"])
+        for guard in compile_policy(draft.document).output:
             if guard.unit == "answer":
                 said.append(
-                    f"{Where(f'{draft.path}.yaml')}: the guard {entry['type']!r} holds back the whole answer, so "
+                    f"{Where(f'{draft.path}.yaml')}: the guard {guard.name!r} holds back the whole answer, so "
                     f"the first token comes with the last; the contract promises it in {promised}"
                 )
     return said
