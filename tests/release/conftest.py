@@ -49,6 +49,7 @@ route:
 llms:
   main: [bot/one]
 fallback: prompts/safe
+policy: policies/support
 """
 PROMPT = "# system\n\nAnswer shortly.\n\n# user\n\n{{ question }} one\n"
 
@@ -69,6 +70,7 @@ def write_project(root: Path, cases: int = 40) -> Path:
         "apps/support.yaml": APP,
         "contracts/support.yaml": "latency: {p95: 2s}\n",
         "prompts/answer.md": PROMPT,
+        "policies/support.yaml": "output:\n  - secrets: {action: block}\n",
         "prompts/safe.md": "A person will answer you.\n",
         "suites/golden.yaml": suite(cases),
         "suites/redteam.yaml": suite(36, "{not-contains: secret}"),

@@ -98,7 +98,7 @@ def test_whoever_registered_a_new_version_is_an_author(world: Any) -> None:
     world.be("bob").create()
     world.edit("prompts/safe.md", "answer", "help")
     digest = world.be("dave").judged()
-    with pytest.raises(Denied, match=r"bob is an author .*prompts/answer"):
+    with pytest.raises(Denied, match="bob is an author"):
         approve(world.be("bob"), digest)
     assert approve(world.be("erin"), digest)["counts"]
 
