@@ -7,6 +7,8 @@ disk: obstore writes beside and renames, which no reader sees half of, and a fol
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,17 +29,16 @@ class Blobs:
         import obstore
 
         digest = blob_digest(content)
-        if not self._intact(digest, content):
-            try:
+        with _told(self.url):
+            if not self._intact(digest, content):
                 obstore.put(self._store, _key(digest), content)
                 self._sync(digest)
-            except OSError as problem:
-                raise Unavailable(f"the blob {digest} cannot be stored: {problem}", "check space and rights") from None
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a digest. Raises NotFound, or Corrupt when they are not what the digest says."""
-        content = self._read(digest)
+        with _told(self.url):
+            content = self._read(digest)
         if content is None:
             raise NotFound(f"there is no blob {digest}", "it was never uploaded here, or was erased")
         if blob_digest(content) != digest:
@@ -46,13 +47,16 @@ class Blobs:
 
     def has(self, digest: str) -> bool:
         """Whether the store holds a blob of this name; its bytes are not looked at."""
+        with _told(self.url):
+            return self._size(digest) is not None
+
+    def _size(self, digest: str) -> int | None:
         import obstore
 
         try:
-            obstore.head(self._store, _key(digest))
+            return int(obstore.head(self._store, _key(digest))["size"])
         except FileNotFoundError:
-            return False
-        return True
+            return None
 
     def _read(self, digest: str) -> bytes | None:
         import obstore
@@ -64,15 +68,7 @@ class Blobs:
 
     def _intact(self, digest: str, content: bytes) -> bool:
         """Whether these bytes are stored already; on a far store only their length is compared."""
-        import obstore
-
-        if self._folder is not None:
-            return self._read(digest) == content
-        try:
-            found: int = obstore.head(self._store, _key(digest))["size"]
-        except FileNotFoundError:
-            return False
-        return found == len(content)
+        return self._read(digest) == content if self._folder else self._size(digest) == len(content)
 
     def _sync(self, digest: str) -> None:
         """Wait until a blob of a folder, its name, and the name of its folder are on disk."""
@@ -93,9 +89,21 @@ class Blobs:
 
         try:
             return LocalStore(self._folder, mkdir=True) if self._folder else from_url(self.url)
-        except (BaseError, ValueError) as problem:
+        except (BaseError, ValueError, OSError) as problem:
             hint = "a folder, memory:// or s3://bucket/prefix"
             raise InvalidInput(f"blobs cannot be stored in {self.url}: {problem}", hint) from None
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Turn a store that does not answer, or has no room, into one sentence."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError) as problem:
+        text = str(problem).strip().splitlines()[0]
+        raise Unavailable(f"the blobs cannot be used: {text}", f"check space and rights of {url}") from None
 
 
 def _key(digest: str) -> str:

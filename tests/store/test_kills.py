@@ -1,0 +1,120 @@
+"""P1, P3: what was acknowledged survives `kill -9` at any moment; what was not is absent or whole, never half."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from headgate.store import Blobs, Records, SpanQuery, Spans, tables
+
+KILLS = 15
+
+RECORDS = """
+import os, sys, threading
+from sqlalchemy import insert
+from headgate.store import Records, tables
+records, turn = Records(sys.argv[1]), sys.argv[2]
+def work(writer):
+    number = 0
+    while True:
+        number += 1
+        name = f"{turn}-{writer}-{number}"
+        with records.begin() as tx:
+            for half in "ab":
+                tx.execute(insert(tables.project).values(id=f"{name}{half}", created_at=number))
+        os.write(1, f"{name}\\n".encode())  # one write: three threads say so at once
+for writer in range(3):
+    threading.Thread(target=work, args=(writer,)).start()
+"""
+SPANS = """
+import sys
+from headgate.kernel import RequestRecord
+from headgate.store import Spans
+spans, turn = Spans(sys.argv[1], writer=True), sys.argv[2]
+number = 0
+while True:
+    group = []
+    for _ in range(7):
+        number += 1
+        group.append(f"{turn}-{number}")
+        spans.record(RequestRecord(group[-1], "acme", number, "", "", "", "", "", "", "", "", "",
+                                   payload={"answer": "x" * 500}))
+    spans.flush()
+    print("\\n".join(group), flush=True)
+"""
+BLOBS = """
+import sys
+from headgate.store import Blobs
+blobs, turn = Blobs(sys.argv[1]), sys.argv[2]
+number = 0
+while True:
+    number += 1
+    print(blobs.put(f"{turn}-{number}".encode() * 20_000), flush=True)
+"""
+
+
+def killed_at_random(script: str, url: str, turn: int, chance: random.Random) -> list[str]:
+    """Run a writer, kill it some time after its first acknowledgement, and return everything it acknowledged."""
+    writer = subprocess.Popen([sys.executable, "-c", script, url, str(turn)], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    first = writer.stdout.readline()
+    time.sleep(chance.random() * 0.15)
+    writer.kill()
+    rest, _ = writer.communicate()
+    lines = (first + rest).split("\n")
+    assert writer.returncode == -9
+    return [line for line in lines[:-1] if line]
+
+
+@pytest.mark.slow
+def test_acknowledged_records_survive_kills(records: Records) -> None:
+    chance, acknowledged = random.Random(1), set[str]()
+    for turn in range(KILLS):
+        acknowledged.update(killed_at_random(RECORDS, records.url, turn, chance))
+        with records.read() as tx:
+            stored = Counter(row["id"][:-1] for row in tx.all(select(tables.project.c.id)))
+        assert acknowledged <= set(stored)
+        assert set(stored.values()) == {2}
+    assert len(acknowledged) > KILLS
+    if records.dialect == "sqlite":
+        connection = sqlite3.connect(records.url.removeprefix("sqlite:///"))
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.close()
+
+
+@pytest.mark.slow
+def test_acknowledged_spans_survive_kills(spans_url: str) -> None:
+    chance, acknowledged = random.Random(2), set[str]()
+    for turn in range(KILLS):
+        acknowledged.update(killed_at_random(SPANS, spans_url, turn, chance))
+        reader = Spans(spans_url, writer=False)
+        stored = Counter(item.trace_id for item in reader.find(SpanQuery("acme", limit=10**6, payload=True)))
+        reader.close()
+        assert acknowledged <= set(stored)
+        assert set(stored.values()) == {1}
+    assert len(acknowledged) > KILLS
+    if spans_url.startswith("sqlite"):
+        connection = sqlite3.connect(spans_url.removeprefix("sqlite:///"))
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.close()
+
+
+@pytest.mark.slow
+def test_acknowledged_blobs_survive_kills(tmp_path: Path) -> None:
+    chance, acknowledged = random.Random(3), set[str]()
+    for turn in range(KILLS):
+        acknowledged.update(killed_at_random(BLOBS, str(tmp_path), turn, chance))
+    blobs = Blobs(str(tmp_path))
+    for digest in acknowledged:
+        blobs.get(digest)
+    named = {file.name for file in tmp_path.rglob("*") if file.is_file() and len(file.name) == 64}
+    for name in named:  # what was not acknowledged is whole too, or not there under its name
+        blobs.get(f"sha256:{name}")
