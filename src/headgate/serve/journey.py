@@ -28,13 +28,14 @@ class Journey:
 
     __slots__ = (
         "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
-        "grounding", "label", "lease", "masked", "model", "passages", "reason", "rejected", "released", "request",
-        "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status", "usage", "verdicts",
+        "grounding", "label", "lease", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
+        "request", "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status", "usage", "verdicts",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime) -> None:
         self.snapshot, self.request, self.runtime = snapshot, request, runtime
-        self.started, self.started_at = runtime.clock.monotonic(), runtime.clock.now()
+        self.monotonic = runtime.clock.monotonic
+        self.started, self.started_at = self.monotonic(), runtime.clock.now()
         self.masked = False
         self.stages: list[Stage] = []
         self.verdicts: tuple[Verdict, ...] = ()
@@ -53,7 +54,7 @@ class Journey:
 
     def micros(self) -> int:
         """Microseconds since the request began."""
-        return int((self.runtime.clock.monotonic() - self.started) * 1_000_000)
+        return int((self.monotonic() - self.started) * 1_000_000)
 
     def stage(self, name: str) -> Watch:
         """Time a stage: `with journey.stage("route") as facts: facts["label"] = …`."""

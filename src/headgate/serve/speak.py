@@ -28,12 +28,12 @@ async def speak(journey: Journey, plan: Plan) -> AsyncGenerator[str, None]:
         if not journey.released:
             yield journey.snapshot.fallback
         return
-    if said.end and (problem := verify(journey, said.text, said.end)) and not journey.released:
+    problem = verify(journey, said.text, said.end) if said.end else None
+    piece = _guarded(journey, said.text, gate)
+    if problem and not journey.released and journey.status != "blocked":
         journey.end(*problem)
-        _rejected(journey, said.text)
-        yield journey.snapshot.fallback
-        return
-    if piece := _guarded(journey, said.text, gate):
+        journey.rejected, piece = piece, journey.snapshot.fallback
+    if piece:
         yield piece
 
 
@@ -100,15 +100,6 @@ def _guarded(journey: Journey, text: str, gate: OutputStream | None) -> str:
     if journey.released:
         return ""
     return journey.snapshot.replies.get(outcome.reply or "", journey.snapshot.fallback)
-
-
-def _rejected(journey: Journey, text: str) -> None:
-    """Keep an answer that was replaced for whoever asks why, as far as the output guards would have let it out."""
-    outcome = inspect(journey.snapshot.policy.output, text, "output")
-    if outcome.blocked is None:
-        journey.rejected = outcome.text
-    if outcome.blocked is not None or outcome.text != text:
-        _forget_sentences(journey)
 
 
 def _forget_sentences(journey: Journey) -> None:
