@@ -5,13 +5,16 @@ The figures are those of what is served: the ONNX model's answers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from headgate.measure import Subject, build
 from headgate.models import Prediction
 
 from .pipeline import Row
+
+_METRICS = ("accuracy", "f1-macro")
 
 
 class Measured(BaseModel):
@@ -23,12 +26,14 @@ class Measured(BaseModel):
 
 
 def measure(rows: Sequence[Row], said: Sequence[Prediction], target: str) -> Measured:
-    """Compare predictions with the truth: `accuracy` and `f1_macro`; none without rows."""
-    pairs = [(str(row[target]), prediction.label) for row, prediction in zip(rows, said, strict=True)]
-    if not pairs:
+    """Compare predictions with the truth: `accuracy` and `f1_macro`, by the scorers of gates; none without rows."""
+    if not rows:
         return Measured(n=0, metrics={})
-    accuracy = sum(truth == label for truth, label in pairs) / len(pairs)
-    return Measured(n=len(pairs), metrics={"accuracy": accuracy, "f1_macro": _f1_macro(pairs)})
+    judged: list[tuple[str, str, Mapping[str, float], Mapping[str, str]]] = [
+        (str(row[target]), one.label, one.scores, {}) for row, one in zip(rows, said, strict=True)
+    ]
+    values = {name.replace("-", "_"): build(name, None).look(Subject(rows=judged)).value for name in _METRICS}
+    return Measured(n=len(judged), metrics=values)
 
 
 def by_segment(
@@ -45,13 +50,3 @@ def by_segment(
             for value, places in sorted(groups.items())
         }
     return found
-
-
-def _f1_macro(pairs: Sequence[tuple[str, str]]) -> float:
-    labels = sorted({label for pair in pairs for label in pair})
-    scores = []
-    for label in labels:
-        hit = sum(truth == label == said for truth, said in pairs)
-        total = sum((truth == label) + (said == label) for truth, said in pairs)
-        scores.append(2 * hit / total)
-    return sum(scores) / len(scores)
