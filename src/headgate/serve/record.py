@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from headgate.kernel import Answer, RequestRecord, text_of
+from headgate.kernel import Answer, Passage, RequestRecord, text_of
 from headgate.measure import find_pii, find_secrets, mask
 
 from .journey import Journey
@@ -66,26 +66,39 @@ def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord
 
 
 def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
+    """Return the conversation, the answer and its passages; texts that nobody has freed of secrets are freed here."""
+    unscrubbed = journey.snapshot.unscrubbed
     messages = [message for message in journey.request.messages[-_MESSAGES:] if isinstance(message, dict)]
+    asked = _all if not journey.masked else _secrets if "input" in unscrubbed else _nothing
+    said = _secrets if "output" in unscrubbed else _nothing
     return {
-        "messages": [_message(message, not journey.masked) for message in messages],
-        "answer": answer.text[:_TEXT],
-        **({"rejected": journey.rejected[:_TEXT]} if journey.rejected else {}),
-        "passages": [
-            {"source": item.source, "heading": item.heading, "text": item.text[:_TEXT], "score": round(item.score, 4),
-             "digest": item.digest}
-            for item in answer.passages[:_PASSAGES]
+        "messages": [
+            {"role": str(item.get("role", ""))[:20], "content": asked(text_of(item.get("content"))[:_TEXT])}
+            for item in messages
         ],
+        "answer": said(answer.text[:_TEXT]),
+        **({"rejected": said(journey.rejected[:_TEXT])} if journey.rejected else {}),
+        "passages": [_passage(item) for item in answer.passages[:_PASSAGES]],
         "citations": list(answer.citations),
-        "sentences": [list(item) for item in answer.grounding.sentences] if answer.grounding else [],
-    }  # fmt: skip
+        "sentences": [[said(item[0]), *item[1:]] for item in answer.grounding.sentences] if answer.grounding else [],
+    }
 
 
-def _message(message: Mapping[str, Any], scrub: bool) -> dict[str, str]:
-    text = text_of(message.get("content"))[:_TEXT]
-    if scrub:
-        text = mask(text, [*find_secrets(text), *find_pii(text)])
-    return {"role": str(message.get("role", ""))[:20], "content": text}
+def _passage(item: Passage) -> dict[str, Any]:
+    found = {"source": item.source, "heading": item.heading, "text": item.text[:_TEXT]}
+    return {**found, "score": round(item.score, 4), "digest": item.digest}
+
+
+def _nothing(text: str) -> str:
+    return text
+
+
+def _secrets(text: str) -> str:
+    return mask(text, find_secrets(text))
+
+
+def _all(text: str) -> str:
+    return mask(text, [*find_secrets(text), *find_pii(text)])
 
 
 def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:

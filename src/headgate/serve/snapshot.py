@@ -4,12 +4,12 @@ by evaluation. It runs in a worker thread, never on the event loop, and keeps no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headgate import artifacts
-from headgate.guard import Policy, compile_policy
+from headgate.guard import Guard, Policy, compile_policy
 from headgate.kernel import Corrupt, Passage
 from headgate.kernel.units import parse_usd
 from headgate.models import load_model
@@ -31,7 +31,8 @@ class Snapshot:
 
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
     safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none; a target, no part of
-    the release's digest.
+    the release's digest. unscrubbed: sides (`input`, `output`) on which no guard removes secrets, so that the record
+    must.
     """
 
     digest: str
@@ -46,6 +47,7 @@ class Snapshot:
     grounding_floor: float | None
     citations_required: bool
     per_day: int | None
+    unscrubbed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +94,12 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
     router = _router(pinned, app)
     check_labels(app, router.predictor.labels if router else ())
     verify = app.get("verify", {})
+    policy = compile_policy(pinned.document(app["policy"], "policy") if "policy" in app else {})
     return Snapshot(
         digest=digest,
         app=name,
         contract=contract,
-        policy=compile_policy(pinned.document(app["policy"], "policy") if "policy" in app else {}),
+        policy=policy,
         router=router,
         routes=_routes(pinned, app, replies),
         replies=replies,
@@ -105,7 +108,16 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
         grounding_floor=(verify.get("grounding") or {}).get("at_least"),
         citations_required=verify.get("citations") == "required" or contract.citations_required,
         per_day=None if per_day is None else parse_usd(per_day),
+        unscrubbed=frozenset(
+            side
+            for side, guards in (("input", policy.input), ("output", policy.output))
+            if not _removes_secrets(guards)
+        ),
     )
+
+
+def _removes_secrets(guards: Sequence[Guard]) -> bool:
+    return any(guard.name == "secrets" and guard.mode == "enforce" and guard.action != "flag" for guard in guards)
 
 
 def _router(pinned: _Pinned, app: Mapping[str, Any]) -> Router | None:
