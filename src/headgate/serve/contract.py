@@ -13,8 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headgate.kernel import InvalidInput
-from headgate.kernel.units import parse_usd
+from headgate.kernel import InvalidInput, units
 
 _WORD = re.compile(r"\w+")
 _ALIKE = 0.7
@@ -77,7 +76,7 @@ def compile_contract(document: Mapping[str, Any], replies: Mapping[str, str]) ->
             for item in document.get("refuse", [])
         ),
         document.get("evidence", {}).get("citations") == "required",
-        None if per_request is None else parse_usd(per_request),
+        None if per_request is None else units.parse_usd(per_request),
     )
 
 

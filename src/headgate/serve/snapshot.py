@@ -10,8 +10,7 @@ from typing import Any
 
 from headgate import artifacts
 from headgate.guard import Guard, Policy, compile_policy
-from headgate.kernel import Corrupt, Passage
-from headgate.kernel.units import parse_usd
+from headgate.kernel import Corrupt, Passage, units
 from headgate.models import load_model
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
@@ -107,7 +106,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
         context_tokens=app.get("context", {}).get("tokens", CONTEXT_TOKENS),
         grounding_floor=(verify.get("grounding") or {}).get("at_least"),
         citations_required=verify.get("citations") == "required" or contract.citations_required,
-        per_day=None if per_day is None else parse_usd(per_day),
+        per_day=None if per_day is None else units.parse_usd(per_day),
         unscrubbed=frozenset(
             side
             for side, guards in (("input", policy.input), ("output", policy.output))

@@ -33,9 +33,9 @@ from headgate.kernel import (
     document_of,
     read_yaml,
     references,
+    units,
     validate,
 )
-from headgate.kernel.units import parse_duration
 
 from ._changes import changed_values
 from ._references import prompt_at, variables
@@ -170,7 +170,11 @@ def _held_back(root: Path, document: Mapping[str, Any], source: Source) -> Itera
     first, whole = latency.get("first_token"), latency.get("p95")
     verify = document.get("verify", {})
     cites = "required" in (verify.get("citations"), contract.document.get("evidence", {}).get("citations"))
-    if first and (cites or verify.get("grounding")) and (not whole or parse_duration(first) < parse_duration(whole)):
+    if (
+        first
+        and (cites or verify.get("grounding"))
+        and (not whole or units.parse_duration(first) < units.parse_duration(whole))
+    ):
         where = source.where(("verify",))
         yield f"{where}: verified answers leave only when they are whole, so first_token: {first} is promised for that"
 
