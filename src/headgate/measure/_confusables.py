@@ -1,4 +1,4 @@
-"""Letters of other alphabets and signs that look like Latin letters and digits, and a fold of one character to plain text.
+"""Letters of other alphabets that look like Latin ones, and the fold of one character to plain text.
 
 Called by `text`. A compact choice of Unicode's confusables (UTS #39): what NFKC and dropping accents do not fold.
 """

@@ -60,7 +60,7 @@ Edit = tuple[int, int, str]
 
 
 class Reading(str):
-    """A text that keeps its forms once they are made, so that several guards share them; everywhere else a plain text."""
+    """A text that keeps its forms once they are made, so that guards share them; for everybody else a plain text."""
 
     __slots__ = ("_leet", "_plain")
 
@@ -76,7 +76,7 @@ class Reading(str):
 
 
 def canonical_forms(text: str) -> list[str]:
-    """Return the text and every other way to read it: folded, spaced letters joined, leet read, decoded (two levels)."""
+    """Return the text and every other way to read it: folded, letters joined, leet read, decoded (two levels)."""
     return list(dict.fromkeys(form.text for form in forms(text)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..text import Form
+from headgate.measure.text import Form
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from ..text import Form, forms
-from .rules import RULES, SHAPES, Rule
+from headgate.measure.text import Form, forms
+
+from .leaking import LEAKING
+from .roleplay import ROLEPLAY
+from .rules import Rule, expand
+from .takeover import TAKEOVER
+from .tongues import SHAPES, TONGUES
+
+_RULES = (*TAKEOVER, *ROLEPLAY, *LEAKING, *TONGUES)
 
 _WORDS = re.compile(r"[^\W_]+")
 _PLAIN = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()} | {"'": None})
@@ -102,7 +109,7 @@ def _squeezed_hits(text: str) -> list[tuple[Rule, int]]:
 
 @cache
 def _patterns() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
-    return tuple((rule, re.compile(rule.pattern.replace("'", ""))) for rule in RULES)
+    return tuple((rule, re.compile(expand(rule.pattern).replace("'", ""))) for rule in _RULES)
 
 
 @cache
@@ -113,15 +120,20 @@ def _shapes() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
 @cache
 def _squeezed() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
     def tight(pattern: str) -> str:
-        return _ANY_WORDS.sub(lambda found: rf"\w{{0,{6 * int(found[1])}}}", pattern).replace(" ", "").replace("'", "")
+        return (
+            _ANY_WORDS.sub(lambda found: rf"\w{{0,{6 * int(found[1])}}}", pattern)
+            .replace(r"\w+ ", r"\w{1,12}")
+            .replace(" ", "")
+            .replace("'", "")
+        )
 
-    return tuple((rule, re.compile(tight(rule.pattern))) for rule in RULES)
+    return tuple((rule, re.compile(tight(expand(rule.pattern)))) for rule in _RULES)
 
 
 @cache
 def _triggers() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for rule in RULES:
-        for word in rule.triggers:
+    for rule in _RULES:
+        for word in str(rule.triggers).split():
             found.setdefault(word.replace("'", ""), []).append(rule.name)
     return {word: tuple(names) for word, names in found.items()}

@@ -6,6 +6,7 @@ Called by `pii`. A row of digits alone is no phone number: it may be an order, a
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from .found import Found
@@ -13,21 +14,21 @@ from .found import Found
 REGIONS = ("US", "GB", "DE", "FR", "ES", "AU")
 """Numbering plans that are tried, in order, for numbers written without a country."""
 
-_CANDIDATE = re.compile(
-    r"[+(0-9](?<![\w.,$€£#-].)(?:[ ().\-/]{0,3}[0-9]){6,16}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w-])"
-)
+_CANDIDATE = re.compile(r"[+(0-9](?<![\w.,$€£#-].)(?:[ ().\-/]{0,3}[0-9]){6,16}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w-])")
 _AMERICAN = re.compile(
     r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
 )
 _SAID = re.compile(
     r"\b(?:tel|telephone|phone|mobile|cell|cellphone|fax|whatsapp|sms|call|calls|called|calling|dial|ring|reach|texts?|"
-    r"contact|handy|telefon|rufnummer|mobil|portable|téléphone|telefono|teléfono|móvil|numéro|my number|her number|"
+    r"contact|messages? to|answering at|registered|handy|telefon|rufnummer|mobil|portable|téléphone|telefono|teléfono|"
+    r"móvil|numéro|my number|her number|"
     r"his number|their number|phone number|number is)\b",
     re.I,
 )
+_SAID_AFTER = re.compile(r"[-\s(]{0,3}(?:office|fax|mobile|cell|tel|phone|home|work)\b", re.I)
 _OTHERWISE = re.compile(
     r"\b(?:order|invoice|ticket|account|serial|model|tracking|case|reference|ref|imei|puk|pin|iccid|card|policy|id|version|"
-    r"zip|amount|total|price|bestellnummer|rechnung)\b[^.!?]{0,20}$",
+    r"zip|licen[cs]e|passport|amount|total|price|bestellnummer|rechnung)\b[^.!?]{0,20}$",
     re.I,
 )
 _DATE = re.compile(
@@ -37,23 +38,25 @@ _DATE = re.compile(
 
 def find_phones(text: str, taken: Sequence[Found]) -> Iterator[Found]:
     """Yield phone numbers in a text that are not part of what was `taken` already for something else."""
+    before = sorted((part.end, part.start) for part in taken)
     for match in _CANDIDATE.finditer(text):
         start, end = match.span()
-        if any(part.start < end and start < part.end for part in taken):
+        place = bisect_right(before, (start, end))
+        if any(other < end for _, other in before[place : place + 2]):
             continue
-        written = match[0]
-        if _DATE.fullmatch(written.strip()) or not _is_phone(written, text[max(0, start - 60) : start]):
-            continue
-        yield Found(start, end, "PHONE")
+        if not _DATE.fullmatch(match[0]) and _is_phone(
+            match[0], text[max(0, start - 60) : start], text[end : end + 12]
+        ):
+            yield Found(start, end, "PHONE")
 
 
-def _is_phone(written: str, before: str) -> bool:
+def _is_phone(written: str, before: str, after: str) -> bool:
     digits = re.sub(r"\D", "", re.split(r"x|ext", written)[0])
     if written.startswith(("+", "(+")) or (digits.startswith("00") and len(digits) > 10):
         return 8 <= len(digits) <= 17 and _possible("+" + digits.removeprefix("00"), None)
     if _AMERICAN.fullmatch(written):
         return True
-    if len(digits) < 7 or not _SAID.search(before) or _OTHERWISE.search(before):
+    if len(digits) < 7 or _OTHERWISE.search(before) or not (_SAID.search(before) or _SAID_AFTER.match(after)):
         return False
     return any(_possible(digits, region) for region in REGIONS)
 

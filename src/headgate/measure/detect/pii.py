@@ -10,7 +10,8 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from ..text import forms
+from headgate.measure.text import forms
+
 from .found import Found, over_forms
 from .phones import find_phones
 
@@ -20,8 +21,10 @@ PII_TYPES = ("EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
 _DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'-]++@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])")
 _CARD = re.compile(
-    r"[1-6](?<!\d.)(?<!\d[.,-].)(?=(\d{3}[ -]?(?:\d{4}[ -]?){2}\d{1,7}(?!\d)|\d{3}[ -]?\d{6}[ -]?\d{4,5}(?!\d)|\d{11,18}(?!\d)))"
+    r"[0-9](?<![^\W_].)(?<!\d[.,-].)"
+    r"(?=(\d{3}[ -]?(?:\d{4}[ -]?){2}\d{1,7}(?!\d)|\d{3}[ -]?\d{6}[ -]?\d{4,5}(?!\d)|\d{11,18}(?!\d)))"
 )
+_CARD_WORDS = re.compile(r"\b(?:card|cards|cc|visa|mastercard|maestro|amex)\b", re.I)
 _CARD_SPREAD = re.compile(r"\d(?<!\d.)(?<!\d[ -].)(?:[ -]\d){11,18}(?![ -]?\d)")
 _IBAN = re.compile(r"\d\d(?<=[A-Za-z]{2}\d\d)(?<![A-Za-z0-9][A-Za-z]{2}\d\d)(?=([ -]?(?:[A-Za-z0-9][ -]?){11,30}))")
 _SSN = re.compile(r"[0-8](?<![\d-].)\d\d([- ])(?!00)\d\d\1(?!0000)\d{4}(?![\d-])")
@@ -31,13 +34,92 @@ _IPV4 = re.compile(r"\d(?<![\w.-].)(?<!\d[,/].)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
 _NATIONAL = re.compile(r"(?<![\w-])[A-Za-z]{0,3}\d(?:[ ./-]?[\dA-Za-z]){6,17}(?![\w-])")
 _PREFIXES = re.compile(
-    r"4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|30[0-5]|309|3[689]|6011|64[4-9]|65|35(?:2[89]|[3-8])|2131|1800"
+    r"4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|30[0-5]|309|3[689]|6011|64[4-9]|65|35|2131|1800"
     r"|62|50(?:18|20|38)|5893|6304|67(?:59|6[1-3])"
 )
 _LENGTHS = {"4": (13, 16, 19), "1": (15,), "5": (12, 13, 14, 15, 16, 17, 18, 19), "2": (15, 16), "3": (14, 15, 16)}
 _IBAN_LENGTHS = dict(
     part.split(":")
-    for part in ["AD:24", "AE:23", "AL:28", "AT:20", "AZ:28", "BA:20", "BE:16", "BG:22", "BH:22", "BR:29", "BY:28", "CH:21", "CR:22", "CY:28", "CZ:24", "DE:22", "DK:18", "DO:28", "EE:20", "EG:29", "ES:24", "FI:18", "FO:18", "FR:27", "GB:22", "GE:22", "GI:23", "GL:18", "GR:27", "GT:28", "HR:21", "HU:28", "IE:22", "IL:23", "IQ:23", "IS:26", "IT:27", "JO:30", "KW:30", "KZ:20", "LB:28", "LC:32", "LI:21", "LT:20", "LU:20", "LV:21", "LY:25", "MC:27", "MD:24", "ME:22", "MK:19", "MR:27", "MT:31", "MU:30", "NL:18", "NO:15", "PK:24", "PL:28", "PS:29", "PT:25", "QA:29", "RO:24", "RS:22", "SA:24", "SC:31", "SE:24", "SI:19", "SK:24", "SM:27", "ST:25", "SV:28", "TL:23", "TN:24", "TR:26", "UA:29", "VA:22", "VG:24", "XK:20"]
+    for part in [
+        "AD:24",
+        "AE:23",
+        "AL:28",
+        "AT:20",
+        "AZ:28",
+        "BA:20",
+        "BE:16",
+        "BG:22",
+        "BH:22",
+        "BR:29",
+        "BY:28",
+        "CH:21",
+        "CR:22",
+        "CY:28",
+        "CZ:24",
+        "DE:22",
+        "DK:18",
+        "DO:28",
+        "EE:20",
+        "EG:29",
+        "ES:24",
+        "FI:18",
+        "FO:18",
+        "FR:27",
+        "GB:22",
+        "GE:22",
+        "GI:23",
+        "GL:18",
+        "GR:27",
+        "GT:28",
+        "HR:21",
+        "HU:28",
+        "IE:22",
+        "IL:23",
+        "IQ:23",
+        "IS:26",
+        "IT:27",
+        "JO:30",
+        "KW:30",
+        "KZ:20",
+        "LB:28",
+        "LC:32",
+        "LI:21",
+        "LT:20",
+        "LU:20",
+        "LV:21",
+        "LY:25",
+        "MC:27",
+        "MD:24",
+        "ME:22",
+        "MK:19",
+        "MR:27",
+        "MT:31",
+        "MU:30",
+        "NL:18",
+        "NO:15",
+        "PK:24",
+        "PL:28",
+        "PS:29",
+        "PT:25",
+        "QA:29",
+        "RO:24",
+        "RS:22",
+        "SA:24",
+        "SC:31",
+        "SE:24",
+        "SI:19",
+        "SK:24",
+        "SM:27",
+        "ST:25",
+        "SV:28",
+        "TL:23",
+        "TN:24",
+        "TR:26",
+        "UA:29",
+        "VA:22",
+        "VG:24",
+        "XK:20",
+    ]
 )
 
 
@@ -47,6 +129,7 @@ def find_pii(text: str, types: Sequence[str] = PII_TYPES, national: Sequence[str
     national: numbers to check through python-stdnum, as `de.idnr`, `us.itin`, `es.nif`. A number of digits that is a
     card is no phone. Private and loopback addresses are nobody's, and are left alone.
     """
+
     def finder(plain: str) -> list[Found]:
         found = list(_emails(plain)) if "EMAIL" in types and "@" in plain else []
         if _DIGIT.search(plain):
@@ -76,16 +159,18 @@ def _emails(text: str) -> Iterator[Found]:
 
 def _cards(text: str) -> Iterator[Found]:
     for match in _CARD.finditer(text):
-        if _is_card(match[0] + match[1]):
+        if _is_card(match[0] + match[1], text, match.start()):
             yield Found(match.start(), match.end(1), "CARD")
     for match in _CARD_SPREAD.finditer(text):
-        if _is_card(match[0]):
+        if _is_card(match[0], text, match.start()):
             yield Found(match.start(), match.end(), "CARD")
 
 
-def _is_card(written: str) -> bool:
+def _is_card(written: str, text: str, at: int) -> bool:
+    """Whether Luhn's checksum holds and an issuer, or the words before, say that it is a card."""
     digits = written.replace(" ", "").replace("-", "")
-    if not _PREFIXES.match(digits) or len(digits) not in _LENGTHS.get(digits[0], range(12, 20)):
+    issued = _PREFIXES.match(digits) and len(digits) in _LENGTHS.get(digits[0], range(12, 20))
+    if not issued and not _CARD_WORDS.search(text, max(0, at - 30), at):
         return False
     doubled = sum(int("0246813579"[int(digit)]) for digit in digits[-2::-2])
     return (sum(map(int, digits[-1::-2])) + doubled) % 10 == 0 and len(set(digits)) > 1

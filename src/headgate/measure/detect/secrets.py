@@ -12,11 +12,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from headgate.kernel import plugins
+from headgate.measure.text import forms
 
-from ..text import forms
 from .found import Found, over_forms
 
 _B, _E = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
@@ -62,9 +63,9 @@ _URL_AUTH = re.compile(
     r"""(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}+://[^\s/:@'"<>]{0,100}:([^\s/:@'"<>]{1,200})@""", re.I
 )
 _ASSIGNED = re.compile(
-    r"""(?:pass(?:word|wd|phrase|code|wort)|pwd|secret|api[ _-]?key|access[ _-]?key|auth[ _-]?key|account[ _-]?key|token"""
-    r"""|kennwort|contraseña|mot de passe)\w{0,20}["'`]?\s{0,3}(?:=>|:=|=|:|\bis(?: now)?\b|\bist\b|\bwas\b)\s{0,3}"""
-    r"""["'`]?([^\s"'`,;<>]{6,200})""",
+    r"""(?:pass(?:word|wd|phrase|code|wort)|pwd|secret|api[ _-]?key|access[ _-]?key|auth[ _-]?key|account[ _-]?key"""
+    r"""|token|kennwort|contraseña|mot de passe)\w{0,20}["'`]?\s{0,3}(?:=>|:=|=|:|\bis(?: now)?\b|\bist\b|\bwas\b)"""
+    r"""\s{0,3}["'`]?([^\s"'`,;<>]{6,200})""",
     re.I,
 )
 _KEYWORDS = ("pass", "pwd", "secret", "key", "token", "kennwort", "contrase")
@@ -127,7 +128,7 @@ def _plausible(value: str) -> bool:
         return False
     letters = value.replace("-", "").replace("_", "").replace("/", "")
     if letters.isalpha():
-        return any(before.islower() and after.isupper() for before, after in zip(letters, letters[1:], strict=False))
+        return any(before.islower() and after.isupper() for before, after in pairwise(letters))
     return any(sign.isdigit() for sign in value) or bool(re.search(r"\w[!@#$%^&*+?]\w", value))
 
 

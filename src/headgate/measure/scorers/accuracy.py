@@ -1,13 +1,11 @@
-"""The share of predictions that are right."""
-
-from __future__ import annotations
+"""Metric of a classifier: the share of rows that are right."""
 
 from headgate.measure.metrics import accuracy
 from headgate.measure.options import AtLeast
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, bounded, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, bounded, nothing
 
 
-def _make(options: AtLeast) -> Look:
+def _make(options: AtLeast) -> Scorer:
     def look(subject: Subject) -> Score:
         if not subject.rows:
             return nothing("accuracy", "prediction")

@@ -1,23 +1,32 @@
-"""A guard of that name stopped the request or its answer; of several names, any of them."""
+"""Assertion: a guard stopped the request or the answer; a guard that only observes never does."""
 
-from __future__ import annotations
+from pydantic import BaseModel, ConfigDict, Field
 
-from headgate.measure.options import ManyTexts
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged, nothing
+from headgate.measure.options import Texts
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged, nothing
 
 _STOPPED = ("block", "error_blocked")
 
 
-def _make(options: ManyTexts) -> Look:
+class Options(BaseModel):
+    """The guard."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    guard: Texts = Field(description="a guard of the policy (injection), or several of which one is enough")
+
+
+def _make(options: Options) -> Scorer:
     def look(subject: Subject) -> Score:
         if subject.answer is None:
             return nothing("blocked-by", "answer")
-        stopped = {item.guard for item in subject.answer.verdicts if item.verdict in _STOPPED and not item.observed}
-        found = bool(stopped & set(options.value))
-        said = f"stopped by {', '.join(sorted(stopped))}" if stopped else "no guard stopped it"
-        return judged("blocked-by", found, said)
+        stopped = [
+            verdict.guard for verdict in subject.answer.verdicts if verdict.verdict in _STOPPED and not verdict.observed
+        ]
+        told = f"blocked by {', '.join(stopped)}" if stopped else "nothing blocked it"
+        passed = any(name in stopped for name in options.guard)
+        return judged("blocked-by", passed, told if passed else f"{told}, not {' or '.join(options.guard)}")
 
     return Look("blocked-by", look)
 
 
-plugin = ScorerPlugin(behaviour=1, options=ManyTexts, make=_make, example="injection")
+plugin = ScorerPlugin(behaviour=1, options=Options, make=_make, example="injection")

@@ -1,20 +1,19 @@
-"""Mean cost in USD of a window's requests."""
-
-from __future__ import annotations
+"""Signal of a window of requests: mean cost of one, in USD."""
 
 from headgate.kernel import units
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, nothing
 
 
-def look(subject: Subject) -> Score:
-    """Return the mean over a window of requests."""
+def _look(subject: Subject) -> Score:
     if not subject.records:
         return nothing("cost-per-request", "request")
-    total = sum(record.cost_nano for record in subject.records)
-    return Score(
-        "cost-per-request", total / len(subject.records) / units.NANO, explanation=f"${units.usd(total)} in all"
-    )
+    value = sum(record.cost_nano for record in subject.records) / len(subject.records) / units.NANO
+    return Score("cost-per-request", value, explanation=f"${value:.6f} over {len(subject.records)} requests")
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("cost-per-request", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("cost-per-request", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

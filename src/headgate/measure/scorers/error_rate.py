@@ -1,19 +1,22 @@
-"""The share of requests that ended in an error or the fallback template."""
-
-from __future__ import annotations
+"""Signal of a window of requests: the share that ended in an error or the fallback template."""
 
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, nothing
 
-_COUNTED = ("error", "safe")
+_FAILED = ("error", "safe")
 
 
-def look(subject: Subject) -> Score:
-    """Return the share over a window of requests."""
+def _look(subject: Subject) -> Score:
     if not subject.records:
         return nothing("error-rate", "request")
-    count = sum(record.status in _COUNTED for record in subject.records)
-    return Score("error-rate", count / len(subject.records), explanation=f"{count} of {len(subject.records)} requests")
+    failed = sum(record.status in _FAILED for record in subject.records)
+    return Score(
+        "error-rate", failed / len(subject.records), explanation=f"{failed} of {len(subject.records)} requests failed"
+    )
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("error-rate", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("error-rate", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

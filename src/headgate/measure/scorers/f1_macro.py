@@ -1,13 +1,11 @@
-"""F1 of every class, averaged without weights: a rare class counts as much as a frequent one."""
-
-from __future__ import annotations
+"""Metric of a classifier: plain mean of the classes' F1, so that rare classes count as much as frequent ones."""
 
 from headgate.measure.metrics import macro
 from headgate.measure.options import AtLeast
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, bounded, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, bounded, nothing
 
 
-def _make(options: AtLeast) -> Look:
+def _make(options: AtLeast) -> Scorer:
     def look(subject: Subject) -> Score:
         if not subject.rows:
             return nothing("f1-macro", "prediction")
@@ -17,4 +15,4 @@ def _make(options: AtLeast) -> Look:
     return Look("f1-macro", look)
 
 
-plugin = ScorerPlugin(behaviour=1, options=AtLeast, make=_make, example=0.9)
+plugin = ScorerPlugin(behaviour=1, options=AtLeast, make=_make, example=0.85)

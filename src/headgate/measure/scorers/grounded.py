@@ -1,29 +1,28 @@
-"""Every sentence stands on the sources, by the words and numbers that they share; a value sets the bar (0.6)."""
-
-from __future__ import annotations
+"""Assertion: the answer's sentences stand on its sources; the value is the share that does."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Share
-from headgate.measure.grounding import ground
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged
+from headgate.measure.grounding import SUPPORTED, ground
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged
 
 
 class Options(BaseModel):
-    """From which grounding on the expectation holds."""
+    """How much of the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    at_least: Share = Field(0.6, description="0 … 1")
+    at_least: Share = Field(default=0.6, description="the share of sentences that a source must support")
 
 
-def _make(options: Options) -> Look:
+def _make(options: Options) -> Scorer:
     def look(subject: Subject) -> Score:
-        passages = subject.passages or (subject.answer.passages if subject.answer else ())
         known = subject.answer.grounding if subject.answer else None
-        found = known or ground(subject.text, passages)
-        weakest = min(found.sentences, key=lambda item: item[1], default=None)
-        said = "" if weakest is None else f"the weakest sentence has {weakest[1]:.2f}: {weakest[0][:120]}"
-        return judged("grounded", found.value >= options.at_least, said, found.value)
+        found = known or ground(subject.text, subject.passages)
+        weak = [sentence for sentence, support, _ in found.sentences if support < SUPPORTED]
+        told = f"{found.value:.0%} of the sentences stand on a source"
+        if weak:
+            told += f"; not this: {weak[0][:160]}"
+        return judged("grounded", found.value >= options.at_least, told, found.value)
 
     return Look("grounded", look)
 

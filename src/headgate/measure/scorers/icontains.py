@@ -1,18 +1,12 @@
-"""The answer holds a text, whatever the case of its letters; of several texts, all of them."""
+"""Assertion: the answer holds a text, capitals aside."""
 
-from __future__ import annotations
+from headgate.measure.options import OneText
+from headgate.measure.score import ScorerPlugin
+from headgate.measure.wording import Wording
 
-from headgate.measure.options import ManyTexts
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged
-
-
-def _make(options: ManyTexts) -> Look:
-    def look(subject: Subject) -> Score:
-        answer = subject.text.casefold()
-        lacking = [text for text in options.value if text.casefold() not in answer]
-        return judged("icontains", not lacking, f"it does not contain {lacking[0]!r}" if lacking else "")
-
-    return Look("icontains", look)
-
-
-plugin = ScorerPlugin(behaviour=1, options=ManyTexts, make=_make, example="30 days")
+plugin = ScorerPlugin(
+    behaviour=1,
+    options=OneText,
+    make=lambda options: Wording("icontains", (options.value,), every=True, capitals=False),
+    example="30 days",
+)

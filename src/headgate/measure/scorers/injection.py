@@ -1,25 +1,24 @@
-"""The text reads like injected instructions; a value sets the bar (0.5)."""
-
-from __future__ import annotations
+"""Detector as assertion: the text reads like injected instructions (`not-injection`: it does not); value 0 … 1."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Share
 from headgate.measure.detect import find_injection
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged
 
 
 class Options(BaseModel):
-    """From which score on it counts."""
+    """From which score on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    at_least: Share = Field(0.5, description="0 … 1")
+    at_least: Share = Field(default=0.5, description="the score from which a text is called an injection")
 
 
-def _make(options: Options) -> Look:
+def _make(options: Options) -> Scorer:
     def look(subject: Subject) -> Score:
         found = find_injection(subject.text)
-        return judged("injection", found.score >= options.at_least, found.rule, found.score, found.family)
+        told = f"rule {found.rule} ({found.family})" if found.rule else "no rule fits"
+        return judged("injection", found.score >= options.at_least, told, found.score, found.rule)
 
     return Look("injection", look)
 

@@ -1,26 +1,25 @@
-"""The whole answer took no longer than so long (`2s`)."""
-
-from __future__ import annotations
+"""Assertion: the whole answer came in time; the value is in seconds."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headgate.kernel import Duration
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged, nothing
+from headgate.kernel import Duration, units
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged, nothing
 
 
 class Options(BaseModel):
     """The longest time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    at_most: Duration = Field(description="for example 2s")
+    at_most: Duration = Field(description="the longest time from question to whole answer, as 2s or 800ms")
 
 
-def _make(options: Options) -> Look:
+def _make(options: Options) -> Scorer:
     def look(subject: Subject) -> Score:
         if subject.answer is None:
             return nothing("latency", "answer")
         took = subject.answer.latency_us
-        return judged("latency", took <= options.at_most, f"it took {took / 1000:.0f} ms", took / 1e6)
+        told = f"the answer took {took / 1e6:.3f} s, {units.duration(options.at_most)} at most are expected"
+        return judged("latency", took <= options.at_most, told, took / 1e6)
 
     return Look("latency", look)
 

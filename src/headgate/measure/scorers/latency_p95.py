@@ -1,18 +1,21 @@
-"""The time in seconds within which 95 % of a window's requests were answered."""
+"""Signal of a window of requests: the time that 95 of 100 keep, in seconds."""
 
-from __future__ import annotations
+import math
 
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, nothing
 
 
-def look(subject: Subject) -> Score:
-    """Return the quantile (nearest rank) over a window of requests."""
+def _look(subject: Subject) -> Score:
     if not subject.records:
         return nothing("latency-p95", "request")
-    times = sorted(record.latency_us for record in subject.records)
-    value = times[min(len(times) - 1, int(0.95 * len(times)))] / 1e6
-    return Score("latency-p95", value, explanation=f"over {len(times)} requests")
+    ordered = sorted(record.latency_us for record in subject.records)
+    value = ordered[math.ceil(0.95 * len(ordered)) - 1] / 1e6
+    return Score("latency-p95", value, explanation=f"{value:.3f} s over {len(ordered)} requests")
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("latency-p95", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("latency-p95", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

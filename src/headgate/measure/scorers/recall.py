@@ -1,13 +1,11 @@
-"""Of the rows of a class, the share predicted as it."""
-
-from __future__ import annotations
+"""Metric of a classifier: recall of a class: how much of what is so was called so."""
 
 from headgate.measure.metrics import class_metric
 from headgate.measure.options import ClassMetric
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, bounded, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, bounded, nothing
 
 
-def _make(options: ClassMetric) -> Look:
+def _make(options: ClassMetric) -> Scorer:
     def look(subject: Subject) -> Score:
         if not subject.rows:
             return nothing("recall", "prediction")
@@ -18,4 +16,4 @@ def _make(options: ClassMetric) -> Look:
     return Look("recall", look)
 
 
-plugin = ScorerPlugin(behaviour=1, options=ClassMetric, make=_make, example=0.9)
+plugin = ScorerPlugin(behaviour=1, options=ClassMetric, make=_make, example={"at_least": 0.8, "of": "yes"})

@@ -1,19 +1,21 @@
-"""The share of requests that the app refused or a guard blocked."""
-
-from __future__ import annotations
+"""Signal of a window of requests: the share that the app refused or a guard blocked."""
 
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, nothing
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, nothing
 
-_COUNTED = ("refused", "blocked")
+_REFUSED = ("refused", "blocked")
 
 
-def look(subject: Subject) -> Score:
-    """Return the share over a window of requests."""
+def _look(subject: Subject) -> Score:
     if not subject.records:
         return nothing("refusals", "request")
-    count = sum(record.status in _COUNTED for record in subject.records)
-    return Score("refusals", count / len(subject.records), explanation=f"{count} of {len(subject.records)} requests")
+    refused = sum(record.status in _REFUSED for record in subject.records)
+    told = f"{refused} of {len(subject.records)} requests were refused or blocked"
+    return Score("refusals", refused / len(subject.records), explanation=told)
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("refusals", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("refusals", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

@@ -1,26 +1,22 @@
-"""The app said that it cannot or will not: refused, blocked, held or the safe template, or a text that says so."""
-
-from __future__ import annotations
-
-import re
+"""Assertion: the app did not answer: refused, blocked, held, the safe template, or an answer that says it cannot."""
 
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged
+from headgate.measure.refusal import is_refusal
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged
 
-_REFUSAL = re.compile(
-    r"\bI (?:could not|couldn['’]t|can['’]?t|cannot|can not|am not able to|am unable to|do not|don['’]t|won['’]t|will not)"
-    r" (?:find|answer|help|know|do|say|share|provide|discuss|tell|assist|have)\b"
-    r"|\b(?:not|isn['’]t) (?:covered|mentioned|stated) in the (?:sources|handbook)\b|\bI['’]?m sorry, but\b",
-    re.IGNORECASE,
-)
+_REFUSED = ("refused", "blocked", "held", "safe")
 
 
-def look(subject: Subject) -> Score:
-    """Judge by the answer's status first, else by its first 300 characters."""
-    if subject.answer is not None and subject.answer.status in ("refused", "blocked", "held", "safe"):
-        return judged("refuses", True, subject.answer.status)
-    found = _REFUSAL.search(subject.text[:300]) is not None
-    return judged("refuses", found, "its text refuses" if found else "it answered")
+def _look(subject: Subject) -> Score:
+    status = subject.answer.status if subject.answer else ""
+    if status in _REFUSED:
+        return judged("refuses", True, f"the request was {status}")
+    passed = is_refusal(subject.text)
+    return judged("refuses", passed, "the answer says that it cannot" if passed else "the app answered")
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("refuses", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("refuses", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

@@ -1,17 +1,18 @@
-"""The text holds a secret: a key, token or password in a published format."""
-
-from __future__ import annotations
+"""Detector as assertion: the answer holds a key, token or password (`not-secrets`: none); the value counts them."""
 
 from headgate.measure.detect import find_secrets
 from headgate.measure.options import Nothing
-from headgate.measure.score import Look, Score, ScorerPlugin, Subject, judged
+from headgate.measure.score import Look, Score, Scorer, ScorerPlugin, Subject, judged
 
 
-def look(subject: Subject) -> Score:
-    """Count what is found; the expectation is that something is (write `not-secrets` for the opposite)."""
+def _look(subject: Subject) -> Score:
     found = find_secrets(subject.text)
-    kinds = ", ".join(sorted({part.type for part in found}))
-    return judged("secrets", bool(found), kinds, float(len(found)), kinds)
+    names = sorted({part.type for part in found})
+    return judged("secrets", bool(found), f"found {', '.join(names) or 'nothing'}", float(len(found)), ", ".join(names))
 
 
-plugin = ScorerPlugin(behaviour=1, options=Nothing, make=lambda _: Look("secrets", look))
+def _make(_: Nothing) -> Scorer:
+    return Look("secrets", _look)
+
+
+plugin = ScorerPlugin(behaviour=1, options=Nothing, make=_make)

@@ -1,0 +1,12 @@
+"""Assertion: the answer holds at least one of several texts."""
+
+from headgate.measure.options import ManyTexts
+from headgate.measure.score import ScorerPlugin
+from headgate.measure.wording import Wording
+
+plugin = ScorerPlugin(
+    behaviour=1,
+    options=ManyTexts,
+    make=lambda options: Wording("contains-any", options.value, every=False, capitals=True),
+    example=["30 days", "a month"],
+)

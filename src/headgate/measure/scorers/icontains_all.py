@@ -1,0 +1,12 @@
+"""Assertion: the answer holds every one of several texts, capitals aside."""
+
+from headgate.measure.options import ManyTexts
+from headgate.measure.score import ScorerPlugin
+from headgate.measure.wording import Wording
+
+plugin = ScorerPlugin(
+    behaviour=1,
+    options=ManyTexts,
+    make=lambda options: Wording("icontains-all", options.value, every=True, capitals=False),
+    example=["30 days", "a month"],
+)
