@@ -81,20 +81,13 @@ def resolve_providers(
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Put the environment's values where a provider's settings say `${env:NAME}`.
 
-    Returns the settings, and the names of variables that are not set. An option whose variable is not set is left
-    out: the provider then says itself what it lacks, or answers without a key, as local ones do.
+    Returns the settings, and the names of variables that are not set. What names one of those stays as it is
+    written: the provider then says, when it is called, which variable it lacks.
     """
     source = os.environ if environment is None else environment
     missing: list[str] = []
-    found = {
-        name: {key: value for key, value in _filled(entry, source, missing).items() if value is not _UNSET}
-        for name, entry in entries.items()
-    }
+    found = {name: _filled(entry, source, missing) for name, entry in entries.items()}
     return found, sorted(set(missing))
-
-
-_UNSET = object()
-"""Stands for a value whose variable is not set, until the option that holds it is left out."""
 
 
 def _section(kind: type[Section], source: Mapping[str, str]) -> Section:
@@ -110,8 +103,7 @@ def _filled(value: Any, source: Mapping[str, str], missing: list[str]) -> Any:
     if isinstance(value, Mapping):
         return {key: _filled(item, source, missing) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        filled = [_filled(item, source, missing) for item in value]
-        return [item for item in filled if item is not _UNSET]
+        return [_filled(item, source, missing) for item in value]
     if not isinstance(value, str) or "${env:" not in value:
         return value
     text, rest = "", value
@@ -120,6 +112,6 @@ def _filled(value: Any, source: Mapping[str, str], missing: list[str]) -> Any:
         name, closed, rest = after.partition("}")
         if not closed or name.strip() not in source:
             missing.append(name.strip())
-            return _UNSET
+            return value
         text += before + source[name.strip()]
     return text + rest
