@@ -119,3 +119,22 @@ def test_of_two_racing_promoters_one_wins(world: Any, records: Any) -> None:
             thread.join()
         assert sorted(outcomes) == ["conflict", "won"]
         assert world.environment("dev")["generation"] == generation + 1
+
+
+def test_the_whole_way_on_both_databases(world: Any, records: Any) -> None:
+    """Judge, approve, promote, propose weaker rules, agree to them, roll back: the same on SQLite and PostgreSQL."""
+    from dataclasses import replace
+
+    world = replace(world, store=replace(world.store, records=records))
+    world.apply()
+    first = world.judged()
+    assert world.gate(first).outcome == "pass"
+    world.be("bob").call("release.approve", {"release": first, "environment": "prod"})
+    assert world.promote(first).moved
+    world.edit("prompts/answer.md", "one", "two")
+    second = world.judged()
+    assert world.call("compare", {"a": "prod", "b": second})["suites"][0]["worse"] == 1
+    world.be("bob").call("release.approve", {"release": second, "environment": "prod"})
+    assert world.promote(second).previous == first
+    assert world.call("release.rollback", {"environment": "prod"})["release"] == first
+    assert [move["action"] for move in world.environment()["history"]] == ["rollback", "promote", "promote", "rules"]
