@@ -46,6 +46,13 @@ def test_a_good_batch_is_registered_and_locked(desk: Any) -> None:
     assert blob_digest(data.encode_rows(rows)) == shown["document"]["file"]
 
 
+@pytest.mark.parametrize("value", [1e16, -1e20, 1e21, 5e-324, 0.1, 2**53 - 1, -0.0])
+def test_numbers_of_any_size_come_back(value: float) -> None:
+    content = data.encode_rows([{"a": value}])
+    assert data.decode_rows(content) == [{"a": value}]
+    assert data.encode_rows(data.decode_rows(content)) == content
+
+
 def test_adding_again_changes_nothing(desk: Any) -> None:
     first = add(desk)
     before = (desk.root / FILE).read_bytes()

@@ -154,12 +154,18 @@ def encode_rows(rows: list[Row]) -> bytes:
 def decode_rows(content: bytes) -> list[Row]:
     """Return the rows of canonical JSON lines. Raises Corrupt when they are none."""
     try:
-        rows = [json.loads(line) for line in content.decode("utf-8").split("\n") if line]
+        rows = [json.loads(line, parse_int=_whole) for line in content.decode("utf-8").split("\n") if line]
     except ValueError as problem:
         raise Corrupt(f"the rows of a dataset are not JSON lines: {problem}") from None
     if not all(isinstance(row, dict) for row in rows):
         raise Corrupt("the rows of a dataset are not JSON objects")
     return rows
+
+
+def _whole(text: str) -> int | float:
+    """Read a whole number as it was: beyond 2^53 - 1 it can only have been a float, which JSON writes without a dot."""
+    value = int(text)
+    return value if abs(value) < 2**53 else float(value)
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from .errors import InvalidInput
 
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def canonical(document: Any) -> bytes:
@@ -37,7 +37,7 @@ def blob_digest(content: bytes) -> str:
 
 
 def is_digest(text: str) -> bool:
-    return bool(_DIGEST.match(text))
+    return bool(_DIGEST.fullmatch(text))
 
 
 def short(name: str) -> str:

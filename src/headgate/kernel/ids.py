@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 
-_PREFIXED = re.compile(r"^[a-z]{2,4}_[0-9a-z]{22}$")
+_PREFIXED = re.compile(r"[a-z]{2,4}_[0-9a-z]{22}")
 
 
 def new_id(prefix: str) -> str:
@@ -25,7 +25,7 @@ def new_span_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    return bool(_PREFIXED.match(text))
+    return bool(_PREFIXED.fullmatch(text))
 
 
 def _base36(value: int, width: int) -> str:

@@ -58,7 +58,7 @@ def load(group: str, name: str) -> Any:
         raise
     except ModuleNotFoundError as problem:
         raise missing(problem.name or "a library", name, module) from None
-    except Exception as problem:  # noqa: BLE001  one of the four boundaries: a plugin that cannot be loaded
+    except Exception as problem:  # one of the four boundaries: a plugin that cannot be loaded
         raise Unavailable(f"the {group.removesuffix('s')} {name!r} cannot be loaded: {problem!r}") from problem
 
 

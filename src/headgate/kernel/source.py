@@ -22,8 +22,8 @@ Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _MAX_NODES = 500_000
 _MAX_BYTES = 16 * 1024 * 1024
-_INT = re.compile(r"^[-+]?(0|[1-9][0-9]*|0o[0-7]+|0x[0-9a-fA-F]+)$")
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_INT = re.compile(r"[-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -142,7 +142,7 @@ class _Builder:
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
-        if node.tag.startswith("tag:yaml.org,2002:python") or not node.tag.startswith("tag:yaml.org,2002:"):
+        if not _plain_tag(node.tag):
             raise self.fail(node, f"uses the tag {node.tag}, which is not allowed", "write plain YAML")
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
@@ -162,17 +162,21 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode) -> Any:
         text = node.value
+        if not _plain_tag(node.tag):
+            raise self.fail(node, f"uses the tag {node.tag}, which is not allowed", "write plain YAML")
         if node.style in ("'", '"', "|", ">"):
             return text
-        if node.tag.startswith("!"):
-            raise self.fail(node, f"uses the tag {node.tag}, which is not allowed", "write plain YAML")
         if text in ("", "~", "null", "Null", "NULL"):
             return None
         if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
             return text.lower() == "true"
-        if _INT.match(text):
-            return int(text, 0)
-        return float(text) if _FLOAT.match(text) else text
+        if _INT.fullmatch(text):
+            return int(text, 0 if text[:2] in ("0o", "0x") else 10)
+        return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _plain_tag(tag: str) -> bool:
+    return tag.startswith("tag:yaml.org,2002:") and not tag.startswith("tag:yaml.org,2002:python")
 
 
 def _kind(value: Any) -> str:
