@@ -25,7 +25,7 @@ def address(pattern: str, request: pytest.FixtureRequest, folder: Path) -> str:
     return pattern.format(folder=folder, postgres=postgres)
 
 
-@pytest.fixture(params=RECORDS.values(), ids=RECORDS)
+@pytest.fixture(params=RECORDS.values(), ids=list(RECORDS))
 def any_records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
     opened = Records(address(request.param, request, tmp_path))
     opened.migrate()
@@ -34,14 +34,14 @@ def any_records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reco
     opened.close()
 
 
-@pytest.fixture(params=SPANS.values(), ids=SPANS)
+@pytest.fixture(params=SPANS.values(), ids=list(SPANS))
 def any_spans(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spans]:
     opened = Spans(address(request.param, request, tmp_path), writer=True)
     yield opened
     opened.close()
 
 
-@pytest.fixture(params=BLOBS.values(), ids=BLOBS)
+@pytest.fixture(params=BLOBS.values(), ids=list(BLOBS))
 def any_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
     return Blobs(address(request.param, request, tmp_path))
 

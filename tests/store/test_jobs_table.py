@@ -112,8 +112,9 @@ def test_a_dead_process_of_this_host_loses_its_job_at_once_even_behind_a_queue(r
     taken = claim(records, owner_that_died(), lease_s=3600)
     assert taken is not None
     assert jobs.abandoned(taken, NOW)
-    for number in range(60):
-        enqueue(records, f"q{number}", now=NOW - 1)
+    with records.begin() as tx:
+        for number in range(60):
+            jobs.enqueue(tx, "acme", id=f"q{number}", operation="x", arguments={}, person="ada", now=NOW - 1)
     again = claim(records, jobs.owner_name())
     assert again is not None
     assert (again.id, again.attempts, again.token) == ("j1", 2, 2)
@@ -130,9 +131,10 @@ def test_a_living_process_and_another_host_are_never_called_dead(records: Record
 
 
 def test_many_running_jobs_do_not_hide_a_queued_one(records: Records) -> None:
-    for number in range(60):
-        enqueue(records, f"r{number}", now=NOW - 1)
-        assert claim(records, lease_s=3600) is not None
+    with records.begin() as tx:
+        for number in range(60):
+            jobs.enqueue(tx, "acme", id=f"r{number}", operation="x", arguments={}, person="ada", now=NOW - 1)
+            assert jobs.claim(tx, "acme", owner="elsewhere:1:1", now=NOW, lease_s=3600) is not None
     enqueue(records, "queued")
     taken = claim(records)
     assert taken is not None

@@ -83,6 +83,7 @@ def test_at_head_alembic_is_not_imported(records: Records) -> None:
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_several_processes_may_start_at_once(records_url: str) -> None:
     script = "import sys; from headgate.store import Records; Records(sys.argv[1]).migrate()"
     started = [subprocess.Popen([sys.executable, "-c", script, records_url], stderr=subprocess.PIPE) for _ in range(4)]

@@ -74,7 +74,7 @@ def test_a_reader_sees_one_moment(records: Records) -> None:
     with records.begin() as tx:
         add(tx, "a")
     seen: list[int] = []
-    writer = threading.Thread(target=lambda: records.begin().__enter__ and _add_later(records))
+    writer = threading.Thread(target=_add_later, args=(records,))
     with records.read() as tx:
         seen.append(len(tx.all(select(tables.project))))
         writer.start()

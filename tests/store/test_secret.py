@@ -21,6 +21,7 @@ def test_it_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["secret"]
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from headgate.store import Secret;"

@@ -6,7 +6,7 @@ from sqlalchemy import insert, select
 
 from headgate.kernel import Clock, RequestRecord
 from headgate.store import tables
-from headgate.testing import FakeClock, in_memory_store
+from headgate.testing import FakeClock, ScriptedModel, in_memory_store
 
 
 def test_time_moves_only_when_told_to() -> None:
@@ -32,3 +32,9 @@ def test_a_store_in_memory_keeps_what_it_is_given_and_shares_nothing() -> None:
         assert tx.all(select(tables.project)) == []
     for store in (first, second):
         store.close()
+
+
+def test_a_scripted_model_stands_in_for_any_provider() -> None:
+    model = ScriptedModel({"refund": "Ten days.", "*": "I do not know."})
+    found, target = model.providers("openai").resolve("openai/gpt-5-mini")
+    assert (found, target) == (model, "gpt-5-mini")
