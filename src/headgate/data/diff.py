@@ -116,9 +116,9 @@ def _columns(old: Version, new: Version) -> Iterator[str]:
 def _counts(added: int, removed: int, changed: dict[str, int]) -> Iterator[str]:
     for count, word in ((added, "added"), (removed, "removed")):
         if count:
-            yield f"{count} {'row' if count == 1 else 'rows'} {word}"
+            yield f"{_rows_told(count)} {word}"
     for name, count in changed.items():
-        yield f"{name} changed in {count} {'row' if count == 1 else 'rows'}"
+        yield f"{name} changed in {_rows_told(count)}"
 
 
 def _shifts(old: Version, new: Version) -> Iterator[str]:
@@ -143,9 +143,9 @@ def _labels(before: ColumnProfile, after: ColumnProfile, old: int, new: int) -> 
         first, second = before.values.get(label, 0), after.values.get(label, 0)
         shift = second / new - first / old
         if not first:
-            told.append((abs(shift), f"{after.name}: {label!r} is new ({second} rows)"))
+            told.append((abs(shift), f"{after.name}: {label!r} is new ({_rows_told(second)})"))
         elif not second:
-            told.append((abs(shift), f"{after.name}: {label!r} is gone (it had {first} rows)"))
+            told.append((abs(shift), f"{after.name}: {label!r} is gone (it had {_rows_told(first)})"))
         elif abs(shift) >= 0.01:
             points = f"{shift * 100:+.1f} points"
             told.append((abs(shift), f"{after.name}: {label!r} {first / old:.1%} → {second / new:.1%} ({points})"))
@@ -161,3 +161,7 @@ def _numbers(before: ColumnProfile, after: ColumnProfile) -> Iterator[str]:
         yield f"{after.name}: mean {before.mean:.4g} → {after.mean:.4g}"
     if (before.least, before.greatest) != (after.least, after.greatest):
         yield f"{after.name}: from {before.least}–{before.greatest} to {after.least}–{after.greatest}"
+
+
+def _rows_told(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
