@@ -89,3 +89,16 @@ def test_the_same_files_register_once(world: Any) -> None:
     first, second = (create(world, ReleaseCreate()) for _ in range(2))
     assert (first.new, second.new) == (True, False)
     assert first.digest == second.digest
+
+
+def test_the_digest_of_a_manifest_never_changes() -> None:
+    from headgate.kernel import Draft, document_of
+    from headgate.release import Manifest, Pin
+
+    manifest = Manifest(
+        app="support",
+        pins={"apps/support": Pin(kind="app", digest="sha256:" + "a" * 64)},
+        providers={"local/extractive": {"type": "extractive", "model": "extractive", "behaviour": 1}},
+    )
+    draft = Draft("release", 1, "releases/support", document_of(manifest))
+    assert draft.digest == "sha256:ee2180d8b034fc0650ff68ba9a5d0715e2eca13e91366a6ce348f296c07f9ec6"

@@ -25,7 +25,7 @@ Response = Mapping[str, Any]
 class Journal:
     """Recorded responses of one evidence: read once at the start, appended by group commit.
 
-    `failure` is set when a commit failed; execution turns every trouble into an answer, so the runner looks at it.
+    `turn` is held by whoever writes to the records: this run never waits for itself in the database. `failure` is set when a commit failed; execution turns every trouble into an answer, so the runner looks at it.
     """
 
     def __init__(self, records: Records, project: str, evidence: str, clock: Clock) -> None:
@@ -34,6 +34,7 @@ class Journal:
         self._writer: asyncio.Task[None] | None = None
         self._recorded: dict[str, Response] = {}
         self.failure: BaseException | None = None
+        self.turn = asyncio.Lock()
         with records.read() as tx:
             table = tables.model_call
             for row in tx.all(select(table.c.key, table.c.response).where(table.c.evidence_id == evidence)):
@@ -60,9 +61,10 @@ class Journal:
 
     async def _write(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting, []
-            writing = asyncio.to_thread(self._insert, [row for row, _ in batch])
-            [result] = await asyncio.gather(writing, return_exceptions=True)
+            async with self.turn:
+                batch, self._waiting = self._waiting, []
+                writing = asyncio.to_thread(self._insert, [row for row, _ in batch])
+                [result] = await asyncio.gather(writing, return_exceptions=True)
             for row, done in batch:
                 if isinstance(result, BaseException):
                     self.failure = result

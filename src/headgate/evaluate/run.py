@@ -177,7 +177,8 @@ class _Run:
         for case in queue:
             calls = CaseCalls(self.journal, "/".join((case.suite, case.scenario.id, str(case.repeat))))
             found = await run_case(case, self.snapshot, runtime, calls)
-            await asyncio.to_thread(self.save, found)
+            async with self.journal.turn:
+                await asyncio.to_thread(self.save, found)
             self.done += 1
 
     def save(self, found: CaseRow) -> None:
