@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -238,16 +239,29 @@ def router() -> Draft:
     return Draft("model", 1, "models/router", document, {digest: content})
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    records = Records(f"sqlite:///{tmp_path}/records.db")
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The project as it is first written, built once: other worlds begin with copies of its database."""
+    folder = tmp_path_factory.mktemp("first")
+    records = Records(f"sqlite:///{folder}/records.db")
     records.migrate()
+    yield World(folder / "project", records, Blobs("memory://")).build()
+    records.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, first: World) -> Iterator[World]:
+    """A project on disk and a store of its own; `build` it after editing."""
+    shutil.copy(first.root.parent / "records.db", tmp_path / "records.db")
+    records = Records(f"sqlite:///{tmp_path}/records.db")
     try:
-        yield World(tmp_path / "project", records, Blobs("memory://"))
+        yield World(tmp_path / "project", records, first.blobs)
     finally:
         records.close()
 
 
 @pytest.fixture
-def built(world: World) -> World:
-    return world.build()
+def built(world: World, first: World) -> World:
+    """The project as it is first written, ready to be asked."""
+    world.snapshot = first.snapshot
+    return world

@@ -70,7 +70,7 @@ async def test_a_key_has_a_budget_of_its_own(paid: World) -> None:
 
 
 async def test_the_contracts_own_budget_binds(world: World) -> None:
-    world.edit("contracts/support.yaml", "evidence:", "cost: {per_day: $0.00001}\nevidence:")
+    world.edit("contracts/support.yaml", "evidence:", "cost: {per_day: $0.00001, per_request: $9}\nevidence:")
     world.build().one.cost = Price(input="$10", output="$100")  # type: ignore[arg-type]
     world.around(purse=Purse(world.records, world.runtime.clock))
     assert world.snapshot.per_day == 10_000
