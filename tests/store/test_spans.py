@@ -184,6 +184,9 @@ def test_odd_values_neither_stop_the_writer_nor_hide_a_request(spans: Spans) -> 
     )  # fmt: skip
     spans.record(odd)
     spans.record(record(1, cost_nano=2**70))  # no database can hold it
+    spans.record(record(1, attributes=None))
+    spans.record(record(1, project="a\0", at=float("nan"), attributes=None))
+    spans.flush()
     fine = record(2)
     spans.record(fine)
     spans.flush()
@@ -193,7 +196,7 @@ def test_odd_values_neither_stop_the_writer_nor_hide_a_request(spans: Spans) -> 
     assert found.payload["answer"] == "x?\ufffdy"
     assert found.payload["o"] == "odd"
     assert spans.get("acme", fine.trace_id) == fine
-    assert spans.dropped == 1
+    assert spans.dropped == 3
     assert [item.trace_id for item in spans.find(SpanQuery("acme", text="x?"))] == [odd.trace_id]
 
 

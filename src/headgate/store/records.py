@@ -112,9 +112,7 @@ class Records:
             try:
                 yield Transaction(connection, self.dialect)
             finally:
-                connection.rollback()
-                if self.dialect == "sqlite":
-                    connection.exec_driver_sql("PRAGMA query_only=OFF")
+                _let_go(connection)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -144,6 +142,17 @@ class Records:
                 self.broken = problem.message
                 self.engine.dispose()
             raise
+
+
+def _let_go(connection: Connection) -> None:
+    """End a read transaction; a connection that cannot be made writable again is thrown away."""
+    try:
+        connection.rollback()
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA query_only=OFF")
+    except BaseException:
+        connection.invalidate()
+        raise
 
 
 @contextmanager

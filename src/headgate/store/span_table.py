@@ -93,9 +93,9 @@ def to_row(record: RequestRecord) -> dict[str, Any]:
     row.update(project_id=record.project, trace_id=record.trace_id)
     for name, value in row.items():
         if isinstance(value, str):
-            row[name] = _clean(value)
-    row["attributes"] = _clean(_MARK + "".join(f"{pair}{_MARK}" for pair in _pairs(record.attributes)))
-    row["text"] = _clean("\n".join(_texts(record.payload))[:_MOST_TEXT]).casefold()
+            row[name] = clean(value)
+    row["attributes"] = clean(_MARK + "".join(f"{pair}{_MARK}" for pair in _pairs(record.attributes)))
+    row["text"] = clean("\n".join(_texts(record.payload))[:_MOST_TEXT]).casefold()
     row["packed"] = _pack({"stages": record.stages, "attributes": record.attributes})
     row["payload"] = _pack(record.payload) if record.payload else b""
     return row
@@ -134,12 +134,17 @@ def matching(query: SpanQuery) -> Iterator[ColumnElement[bool]]:
     if query.until is not None:
         yield request.c.at < query.until
     if query.text:
-        yield request.c.text.contains(_clean(query.text).casefold(), autoescape=True)
+        yield request.c.text.contains(clean(query.text).casefold(), autoescape=True)
     for name, value in query.attributes.items():
         if name in _TEXTS:
             yield request.c[name] == value
         else:
-            yield request.c.attributes.contains(f"{_MARK}{_clean(name)}={_clean(value)}{_MARK}", autoescape=True)
+            yield request.c.attributes.contains(f"{_MARK}{clean(name)}={clean(value)}{_MARK}", autoescape=True)
+
+
+def clean(text: str) -> str:
+    """Replace what PostgreSQL's text cannot hold: NUL and halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _pairs(attributes: Mapping[str, Any]) -> Iterator[str]:
@@ -157,11 +162,6 @@ def _texts(payload: Mapping[str, Any]) -> Iterator[str]:
         yield answer
 
 
-def _clean(text: str) -> str:
-    """Replace what PostgreSQL's text cannot hold: NUL and halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-
-
 def _plain(value: Any) -> Any:
     """Turn a value that the encoder does not know into one that it does."""
     return dict(value) if isinstance(value, Mapping) else str(value)
@@ -169,12 +169,12 @@ def _plain(value: Any) -> Any:
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        return _clean(value)
+        return clean(value)
     if isinstance(value, Mapping):
-        return {_clean(str(name)): _cleaned(item) for name, item in value.items()}
+        return {clean(str(name)): _cleaned(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_cleaned(item) for item in value]
-    return value if isinstance(value, bool | int | float | None) else _clean(str(value))
+    return value if isinstance(value, bool | int | float | None) else clean(str(value))
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)

@@ -6,7 +6,9 @@ does not answer, records wait in a bounded queue (P13). What was dropped leaves 
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -74,12 +76,23 @@ class SpanWriter:
         self._wake.set()
         self._thread.join()
 
-    def _drop(self, project: str, at: float, count: int = 1) -> None:
+    def _drop(self, project: str, at: float) -> None:
+        """Count a dropped record and widen its project's gap, which any database must be able to hold."""
+        at = at if math.isfinite(at) else 0.0
+        project = span_table.clean(project)
         since, until, dropped = self._gaps.get(project, (at, at, 0))
-        self._gaps[project] = (min(since, at), max(until, at), dropped + count)
-        self.dropped += count
+        self._gaps[project] = (min(since, at), max(until, at), dropped + 1)
+        self.dropped += 1
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        finally:
+            with self._lock:
+                self._broken = self._broken or ("" if self._stop.is_set() else "the writing thread ended: start again")
+                self._done.notify_all()
+
+    def _loop(self) -> None:
         while True:
             self._wake.wait()
             self._hurry.wait(GROUP_S)
@@ -89,7 +102,7 @@ class SpanWriter:
                 group, self._queue = self._queue, []
                 self._writing = len(group)
             if group or self._gaps:
-                self._write(group)
+                self._write(self._rows(group))
             with self._lock:
                 self._settled += len(group)
                 self._writing = 0
@@ -97,11 +110,13 @@ class SpanWriter:
             if self._stop.is_set() and not self._queue:
                 return
 
-    def _write(self, group: Sequence[RequestRecord]) -> None:
-        """Write a group; wait and try again while the database does not answer, but never after an I/O error."""
-        rows = [span_table.to_row(record) for record in group]
+    def _write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Write rows; wait and try again while the database does not answer, but never after an I/O error."""
         delay = 0.05
         while True:
+            if self._broken:
+                self._give_up(rows)
+                return
             try:
                 self._store(rows)
                 return
@@ -114,11 +129,22 @@ class SpanWriter:
                 if len(rows) <= 1:
                     self._give_up(rows)
                     return
-                for record in group:
-                    self._write([record])
+                for row in rows:
+                    self._write([row])
                 return
-            self._stop.wait(delay)
+            time.sleep(delay)
             delay = min(delay * 2, 2.0)
+
+    def _rows(self, group: Sequence[RequestRecord]) -> list[dict[str, Any]]:
+        """Return the rows of a group; a record that is none is dropped, and its neighbours are kept."""
+        rows = []
+        for record in group:
+            try:
+                rows.append(span_table.to_row(record))
+            except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+                with self._lock:
+                    self._drop(str(record.project), float(record.at))
+        return rows
 
     def _give_up(self, rows: Sequence[dict[str, Any]], broken: str = "") -> None:
         with self._lock:
