@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from headgate.guard import Policy, compile_policy
 from headgate.release import Check, check
 
 
@@ -37,10 +42,16 @@ def test_unused_files_are_named(world: Any) -> None:
     assert check(world, Check()).warnings == ["prompts/old.md: no app uses this file"]
 
 
-def test_a_first_token_that_a_guard_holds_back_is_told(world: Any) -> None:
+def test_a_first_token_that_a_guard_holds_back_is_told(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built-in guards hold back little; a stranger's may need the whole answer."""
     world.write("contracts/support.yaml", "latency: {first_token: 800ms}\n")
     assert check(world, Check()).warnings == []
-    world.write("policies/support.yaml", "output:\n  - injection: {action: block}\n")
+
+    def patient(document: Mapping[str, Any]) -> Policy:
+        policy = compile_policy(document)
+        return replace(policy, output=tuple(replace(guard, unit="answer") for guard in policy.output))
+
+    monkeypatch.setattr("headgate.release.check.compile_policy", patient)
     [warning] = check(world, Check()).warnings
-    assert warning.startswith("policies/support.yaml: the guard 'injection' holds back the whole answer")
+    assert warning.startswith("policies/support.yaml: the guard 'secrets' holds back the whole answer")
     assert "800ms" in warning

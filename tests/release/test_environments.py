@@ -91,3 +91,16 @@ def test_without_approvals_rules_change_at_once(world: Any) -> None:
 def test_a_name_that_is_none_is_told_with_the_nearest(world: Any) -> None:
     with pytest.raises(InvalidInput, match="did you mean 'prod'"):
         apply(world, EnvironmentApply(environment="prd"))
+
+
+def test_approvals_without_rules_could_never_be_given(world: Any) -> None:
+    asked = {"app": "support", "environment": "prod", "rules": {"gate": "release", "approvals": 1}}
+    with pytest.raises(InvalidInput, match="approvals need a gate"):
+        world.call("environment.set", asked)
+
+
+def test_a_rule_that_a_client_sends_is_checked_like_one_in_a_file(world: Any) -> None:
+    rule = {"suite": "suites/golden", "metric": "pas_rate", "at_least": 0.5}
+    asked = {"app": "support", "environment": "prod", "rules": {"gate": "release", "rules": [rule]}}
+    with pytest.raises(InvalidInput, match="did you mean 'pass_rate'"):
+        world.call("environment.set", asked)

@@ -25,7 +25,8 @@ Response = Mapping[str, Any]
 class Journal:
     """Recorded responses of one evidence: read once at the start, appended by group commit.
 
-    `turn` is held by whoever writes to the records: this run never waits for itself in the database. `failure` is set when a commit failed; execution turns every trouble into an answer, so the runner looks at it.
+    `turn` is held by whoever writes to the records: this run never waits for itself in the database. `failure` is set
+    when a commit failed; execution turns every trouble into an answer, so the runner looks at it.
     """
 
     def __init__(self, records: Records, project: str, evidence: str, clock: Clock) -> None:

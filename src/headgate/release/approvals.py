@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from headgate.evaluate import find_release
+from headgate.evaluate import find_release, insert_missing
 from headgate.kernel import Conflict, Denied, new_id, short
 from headgate.store import Context, Transaction, tables
 
@@ -141,8 +141,9 @@ def _record(ctx: Context, judged: GateResult, note: str) -> tuple[bool, Mapping[
     if known is not None:
         ctx.tx.execute(table.update().where(table.c.id == known["id"]).values(verified=True, at=ctx.now, note=note))
         return True, {**known, "verified": True}
-    ctx.tx.execute(table.insert().values(**values))
-    return True, values
+    insert_missing(ctx.tx, table, [values])
+    stored = ctx.tx.one(mine) or values
+    return stored["id"] == values["id"], stored
 
 
 def _bound(project: str, judged: GateResult) -> Any:

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 
 from headgate.evaluate import Suite
 from headgate.guard import compile_policy
-from headgate.guard import compile_policy
 from headgate.kernel import Draft, Where, Workspace, units
 from headgate.measure import needed_cases
 from headgate.serve import warnings as app_warnings

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select, update
 
+from headgate.evaluate import insert_missing
 from headgate.kernel import Conflict, InvalidInput, NotFound, canonical, digest, document_of, nearest
 from headgate.store import Context, Transaction, tables
 
@@ -124,10 +125,10 @@ def create_environment(ctx: Context, app: str, name: str, rules: EnvironmentRule
         "rules_digest": rules.digest(),
         "rules_by": ctx.principal.person,
     }
-    if environment_or_none(ctx.tx, ctx.project, app, name) is not None:
-        raise Conflict(f"{name} of {app} exists already")
-    ctx.tx.execute(tables.environment.insert().values(**row))
+    insert_missing(ctx.tx, tables.environment, [row])
     made = environment_of(row)
+    if environment_or_none(ctx.tx, ctx.project, app, name) != made:
+        raise moved(made)
     _remember(ctx, made, "rules", {"rules_digest": made.rules_digest})
     return made
 

@@ -21,6 +21,7 @@ FILE = "headgate.yaml"
 MAX_AGE_US = 14 * 86_400_000_000
 """How long evidence counts when an environment does not say: 14 days."""
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+AppName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from headgate import artifacts
-from headgate.evaluate import evidence_of, find_release
+from headgate.evaluate import evidence_of, find_release, insert_missing
 from headgate.kernel import Draft, InvalidInput, NotFound, document_of
 from headgate.store import Context, Transaction, tables
 
@@ -122,7 +122,7 @@ def register(ctx: Context, request: ReleaseRegister) -> ReleaseResult:
             "note": request.note,
             "authors": sorted({*made_by.values(), ctx.principal.person}),
         }
-        ctx.tx.execute(table.insert().values(**values))
+        insert_missing(ctx.tx, table, [values])
     return ReleaseResult(
         digest=draft.digest,
         app=request.app,

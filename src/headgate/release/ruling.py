@@ -30,7 +30,7 @@ from .environments import (
     rules_document,
     rules_of,
 )
-from .project import check_references, read_project
+from .project import AppName, Name, check_references, read_project
 
 State = Literal["applied", "pending", "unchanged"]
 
@@ -47,8 +47,8 @@ class EnvironmentSet(BaseModel):
     """New rules of one environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    app: str
-    environment: str
+    app: AppName
+    environment: Name
     rules: EnvironmentRules
     generation: int | None = None
 
@@ -149,7 +149,9 @@ def set_rules(ctx: Context, request: EnvironmentSet) -> EnvironmentResult:
 
     Raises InvalidInput for a rule that is not one, Conflict when the environment has moved.
     """
-    request.rules.compiled()
+    compiled = request.rules.compiled()
+    if request.rules.approvals and not compiled:
+        raise InvalidInput("approvals need a gate", "an approval binds the evidence that a gate judged")
     old = environment_or_none(ctx.tx, ctx.project, request.app, request.environment)
     if old is None:
         new = create_environment(ctx, request.app, request.environment, request.rules)
