@@ -1,22 +1,11 @@
-"""Floor 4: guards on what comes in and what goes out, on whole texts and on streams."""
+"""Floor 4: guards: scorers with an action, compiled from a policy, over whole texts and over streams."""
 
-from .guard import Action, Check, Finding, Guard, GuardOptions, GuardPlugin, Mode, Unit
-from .inspection import Outcome, inspect
+from .guard import Action, Checker, Finding, Guard, GuardOptions, GuardPlugin, Mode
+from .inspect import Outcome, inspect
 from .policy import Policy, compile_policy
 from .stream import OutputStream
 
 __all__ = [
-    "Action",
-    "Check",
-    "Finding",
-    "Guard",
-    "GuardOptions",
-    "GuardPlugin",
-    "Mode",
-    "Outcome",
-    "OutputStream",
-    "Policy",
-    "Unit",
-    "compile_policy",
-    "inspect",
-]
+    "Action", "Checker", "Finding", "Guard", "GuardOptions", "GuardPlugin", "Mode", "Outcome", "OutputStream", "Policy",
+    "compile_policy", "inspect",
+]  # fmt: skip

@@ -1,75 +1,83 @@
-"""What a guard is: a detector with a threshold, an action and a mode. Files in `guards/` declare one each as `plugin`.
+"""The nouns of guarding: what a guard found, what checks, what a plugin declares, and a guard as it is compiled.
 
-Called by the policy's parser and compiler. A guard looks at text and says what it found; `inspect` acts on it.
+Used by `inspect`, `stream`, `policy` and every file in `guards/`. It checks nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import PromptPath
+from headgate.measure import Found
 
 Action = Literal["block", "mask", "flag"]
 Mode = Literal["enforce", "observe"]
 Unit = Literal["answer", "sentence"] | int
-"""How much text a guard must see before any of it may leave: the answer, a sentence, or so many characters."""
-
-
-class GuardOptions(BaseModel):
-    """What every guard in a policy may say; each file's options add their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    action: Action = "block"
-    mode: Mode = "enforce"
-    reply: PromptPath | None = None
+"""What a stream holds back until it has passed: the whole answer, a sentence, or so many letters and digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a guard found in a text: `text` is the masked text, for guards that can mask."""
+    """What a guard found in one text. A guard that can mask gives `spans` (what to replace, and by which name) or the
+    whole masked `text`; with spans it can mask inside a stream, with a text only the answer is held until it is whole.
+
+    label and explanation are stored with traces: they name kinds, never what was found.
+    """
 
     hit: bool
     value: float = 0.0
     label: str = ""
     explanation: str = ""
     text: str | None = None
+    spans: tuple[Found, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a plugin makes of its options: how to look, and how much text must be seen before any of it leaves."""
+class Checker(Protocol):
+    """Looks at one text; pure, and safe to call from several threads."""
 
-    look: Callable[[str], Finding]
-    unit: Unit = "sentence"
+    def check(self, text: str) -> Finding: ...
+
+
+class GuardOptions(BaseModel):
+    """What every guard can be told; a guard's own options model adds to these."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Action = Field(default="block", description="block the text, mask what was found, or only flag it")
+    mode: Mode = Field(
+        default="enforce",
+        description="enforce, or observe: record what would have happened and change nothing",
+    )
+    reply: PromptPath | None = Field(default=None, description="the prompt whose text is sent when this guard blocks")
 
 
 @dataclass(frozen=True, slots=True)
 class GuardPlugin:
-    """What a file in `guards/` declares. masks: whether findings carry masked text. example: options that work."""
+    """What a file in `guards/` declares as `plugin`.
+
+    options: a subclass of GuardOptions. make: options -> checker. unit: what a stream holds back, unless the checker
+    has a `unit` of its own. example: options as people write them, used by docs and the conformance suite.
+    """
 
     behaviour: int
     options: type[GuardOptions]
-    make: Callable[[Any], Check]
-    masks: bool = False
-    example: dict[str, Any] | None = None
+    make: Callable[[Any], Checker]
+    unit: Unit
+    example: Any = None
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A guard of a compiled policy. trusted: whether its code is ours; a stranger's runs with a time limit."""
+    """One guard of a policy, compiled. `trusted`: built in, so it runs in place; others get a thread and a limit."""
 
     name: str
-    look: Callable[[str], Finding]
-    action: Action = "block"
-    mode: Mode = "enforce"
-    unit: Unit = "sentence"
+    checker: Checker
+    action: Action
+    mode: Mode
+    unit: Unit
     reply: str | None = None
     trusted: bool = True
-
-    def check(self, text: str) -> Finding:
-        """Say what is in a text. May raise whatever the guard's own code raises."""
-        return self.look(text)

@@ -1,21 +1,33 @@
-"""A policy as it runs: the guards of both sides, compiled once when a release is loaded. Called by `serve`."""
+"""A policy compiled for the request path, and how its guards are written and stored.
+
+Called when a release is loaded (`compile_policy`) and by the policy kind. It guards nothing itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgate.kernel import plugins
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .guard import Guard, GuardPlugin
+from headgate.kernel import Corrupt, HeadgateError, plugins
 
-_META = ("type", "behaviour")
+from .checking import OnThread
+from .guard import Checker, Guard, GuardOptions, GuardPlugin, Unit
+
+
+class PolicyDocument(BaseModel):
+    """The stored policy: guards of each side in order, as `{type, behaviour, options that differ from defaults}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    input: tuple[dict[str, Any], ...] = ()
+    output: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What looks at questions and at answers, in order; `replies` maps a guard to the template sent when it blocks."""
+    """Compiled guards of both sides, and for each guard that has one the path of the prompt to reply with."""
 
     input: tuple[Guard, ...] = ()
     output: tuple[Guard, ...] = ()
@@ -23,16 +35,37 @@ class Policy:
 
 
 def compile_policy(document: Mapping[str, Any]) -> Policy:
-    """Compile a stored policy. Raises what building a guard raises."""
-    sides = {side: tuple(_guard(item) for item in document.get(side, ())) for side in ("input", "output")}
-    both: Sequence[Guard] = (*sides["input"], *sides["output"])
-    return Policy(sides["input"], sides["output"], {guard.name: guard.reply for guard in both if guard.reply})
+    """Make the guards of a stored policy; an empty document has none. Raises Corrupt when one cannot be made."""
+    sides = {side: tuple(compile_guard(entry) for entry in document.get(side, ())) for side in ("input", "output")}
+    guards = [*sides["input"], *sides["output"]]
+    replies = {guard.name: guard.reply for guard in guards if guard.reply}
+    return Policy(sides["input"], sides["output"], replies)
 
 
-def _guard(item: Mapping[str, Any]) -> Guard:
-    name = item["type"]
-    plugin: GuardPlugin = plugins.load("guards", name)
-    options = plugin.options.model_validate({key: value for key, value in item.items() if key not in _META})
-    check = plugin.make(options)
-    ours = plugins.names("guards")[name].startswith("headgate.")
-    return Guard(name, check.look, options.action, options.mode, check.unit, options.reply, ours)
+def compile_guard(entry: Mapping[str, Any]) -> Guard:
+    """Make one guard from `{type, behaviour, options}`. Raises Corrupt, naming the guard."""
+    name = str(entry.get("type", ""))
+    written = {key: value for key, value in entry.items() if key not in ("type", "behaviour")}
+    try:
+        plugin: GuardPlugin = plugins.load("guards", name)
+        options = plugin.options.model_validate(written)
+        return guard_of(name, plugin, options)
+    except (HeadgateError, ValidationError) as problem:
+        told = problem.message if isinstance(problem, HeadgateError) else str(problem.errors()[0]["msg"])
+        raise Corrupt(f"the guard {name!r} of the policy cannot be made: {told}", "create the release again") from None
+
+
+def guard_of(name: str, plugin: GuardPlugin, options: GuardOptions) -> Guard:
+    """Compile one guard; one that is not built in gets a thread and a time limit."""
+    checker: Checker = plugin.make(options)
+    trusted = plugins.names("guards").get(name, "").startswith("headgate.guard.guards.")
+    unit: Unit = getattr(checker, "unit", getattr(plugin, "unit", "answer"))
+    return Guard(
+        name=name,
+        checker=checker if trusted else OnThread(checker),
+        action=options.action,
+        mode=options.mode,
+        unit=unit,
+        reply=options.reply,
+        trusted=trusted,
+    )

@@ -1,7 +1,7 @@
-"""Output guards on a stream: no text leaves before the unit that holds it has passed (decision 18, P11).
+"""Guarding an answer while it is being made: nothing leaves before the unit that holds it has passed (P11).
 
-Called by `serve` while a model speaks. What leaves ends at a sentence when a guard needs sentences, and stays as many
-characters behind as the guard that looks furthest asks for; a guard on the whole answer holds everything to the end.
+Called by the request path for streams. Letters and digits are counted, not characters, so that a banned text cannot be
+stretched out of the window by spaces or invisible characters; a run without spaces is never cut.
 """
 
 from __future__ import annotations
@@ -9,84 +9,163 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from headgate.kernel import Verdict
+from headgate.kernel import Verdict, VerdictName
+from headgate.measure import Found, Reading, mask
 
-from .guard import Guard
-from .inspection import Outcome, inspect
+from .checking import stops, verdict
+from .guard import Finding
+from .inspect import Outcome, attempt, inspect, masks
 from .policy import Policy
 
-_END = re.compile(r"[.!?…。！？][\"')\]]*\s+|\n+")
-_CONTEXT = 512
-_GRAVITY = {"pass": 0, "skipped": 0, "error_allowed": 1, "mask": 2, "block": 3, "error_blocked": 4}
+_SENTENCE = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\s+|\n\s*")
+_CONTEXT = 256
+_STEP = 24
+_TOKEN = 2048
+_RANK = {"skipped": 0, "pass": 1, "mask": 2, "error_allowed": 3, "block": 4, "error_blocked": 5}
 
 
 class OutputStream:
-    """One answer on its way out. `feed` returns what may leave now; `finish` the rest, and what every guard said."""
+    """Takes an answer piece by piece and gives back what may leave.
+
+    Guards that only observe or flag do not hold anything back: they look at the whole answer in the end.
+    """
 
     def __init__(self, policy: Policy) -> None:
-        self._guards: Sequence[Guard] = policy.output
-        units = [guard.unit for guard in self._guards if guard.mode == "enforce"]
-        self._whole = "answer" in units
-        self._sentences = "sentence" in units
-        self._behind = max((unit for unit in units if isinstance(unit, int)), default=0)
-        self._maskers = tuple(guard for guard in self._guards if guard.action == "mask")
-        self._stoppers = tuple(guard for guard in self._guards if guard.action != "mask")
-        self._text = ""
-        self._gone = 0
-        self._said: dict[str, Verdict] = {}
-        self._blocked: Outcome | None = None
-
-    @property
-    def blocked(self) -> Verdict | None:
-        return self._blocked.blocked if self._blocked else None
+        self._guards = policy.output
+        self._live = [(i, one) for i, one in enumerate(policy.output) if one.mode == "enforce" and one.action != "flag"]
+        units = [guard.unit for _, guard in self._live]
+        self._hold = max((unit for unit in units if isinstance(unit, int)), default=0)
+        self._sentences, self._whole = "sentence" in units, "answer" in units
+        self._looks_back = len(self._live) < len(self._guards)
+        self._said: dict[int, Verdict] = {}
+        self._heard: list[str] = []
+        self._tail = ""
+        self._pending = ""
+        self._reply: str | None = None
+        self.blocked: Verdict | None = None
 
     def feed(self, delta: str) -> str:
-        """Take a piece of the model's text and return what may leave; nothing any more once a guard has blocked."""
-        if self._blocked is not None:
+        """Take a piece of the answer; return what has passed every guard. After a block nothing comes any more."""
+        if self.blocked is not None:
             return ""
-        self._text += delta
+        self._pending += delta
+        if self._looks_back:
+            self._heard.append(delta)
         if self._whole:
             return ""
-        end = self._boundary()
-        return self._pass(end) if end > self._gone else ""
+        if not self._live:
+            return self._taken(len(self._pending), [])
+        cut = self._cut()
+        return self._release(cut, last=False) if cut >= _STEP else ""
 
     def finish(self) -> Outcome:
-        """End the stream: the rest that may leave, every guard's gravest verdict, and what blocked, if one did."""
-        rest = "" if self._blocked is not None else self._pass(len(self._text))
-        verdicts = tuple(self._said.get(guard.name, Verdict(guard.name, "output", "pass")) for guard in self._guards)
-        if self._blocked is None:
-            return Outcome(rest, verdicts)
-        return Outcome("", verdicts, self._blocked.blocked, self._blocked.reply)
+        """Return the rest of the text with a verdict of every guard, or what blocked it."""
+        if self.blocked is not None:
+            return self._stopped()
+        rest = self._whole_text() if self._whole else self._release(len(self._pending), last=True)
+        if self.blocked is not None:
+            return self._stopped()
+        if self._looks_back:
+            self._look_back()
+        return Outcome(rest, self._verdicts("pass"))
 
-    def _boundary(self) -> int:
-        """Return up to where text may leave now."""
-        limit = len(self._text) - self._behind
-        if not self._sentences:
-            return limit
-        end = self._gone
-        for found in _END.finditer(self._text, self._gone):
-            if found.end() > limit or found.end() == len(self._text):
-                break
-            end = found.end()
-        return end
+    def _whole_text(self) -> str:
+        """Everything was held: look at it as a whole."""
+        outcome = inspect([guard for _, guard in self._live], self._pending, "output")
+        for (index, _), said in zip(self._live, outcome.verdicts, strict=True):
+            self._note(index, said)
+        self.blocked, self._reply, self._pending = outcome.blocked, outcome.reply, ""
+        return outcome.text
 
-    def _pass(self, end: int) -> str:
-        """Look at everything not yet gone, with what went before as context; return the part up to `end`, masked."""
-        stopped = inspect(self._stoppers, self._text[max(0, self._gone - _CONTEXT) :], "output")
-        self._note(stopped)
-        if stopped.blocked is not None:
-            self._blocked = stopped
-            return ""
-        masked = inspect(self._maskers, self._text[self._gone : end], "output")
-        self._note(masked)
-        if masked.blocked is not None:
-            self._blocked = masked
-            return ""
-        self._gone = end
-        return masked.text
+    def _cut(self) -> int:
+        """Return how much of the pending text is past every unit that is held back."""
+        cut = len(self._pending)
+        if self._sentences:
+            ends = [found.end() for found in _SENTENCE.finditer(self._pending)]
+            cut = ends[-1] if ends else 0
+        if self._hold and cut:
+            cut = min(cut, self._before_last(self._hold))
+        return cut
 
-    def _note(self, outcome: Outcome) -> None:
-        for verdict in outcome.verdicts:
-            known = self._said.get(verdict.guard)
-            if known is None or _GRAVITY[verdict.verdict] > _GRAVITY[known.verdict]:
-                self._said[verdict.guard] = verdict
+    def _before_last(self, letters: int) -> int:
+        """Return the place before the last `letters` letters and digits, moved back to where a word begins."""
+        place = len(self._pending)
+        while place and letters:
+            place -= 1
+            letters -= self._pending[place].isalnum()
+        if letters:
+            return 0
+        for at in range(place, max(0, place - _TOKEN), -1):
+            if self._pending[at - 1].isspace():
+                return at
+        return place if place > _TOKEN else 0
+
+    def _release(self, cut: int, last: bool) -> str:
+        """Let the live guards look at what is pending, with what left before it, and release what may leave."""
+        begin = len(self._tail)
+        window = Reading(self._tail + self._pending)
+        spans: list[Found] = []
+        for index, guard in self._live:
+            # a sentence guard looks at whole sentences; the others also at what is still held
+            seen = Reading(window[: begin + cut]) if guard.unit == "sentence" and not last else window
+            finding = attempt(guard, seen)
+            if isinstance(finding, Finding) and masks(guard, finding):
+                if not finding.spans:
+                    self._whole = True
+                    return self._whole_text() if last else ""
+                spans += [part for part in finding.spans if part.end > begin]
+                finding = _counting(finding, [part for part in spans if part.end <= begin + cut])
+            elif isinstance(finding, Finding) and finding.spans:
+                grows = None if last else len(seen)
+                finding = _counting(finding, _certain(finding.spans, begin, begin + cut, grows))
+            said = verdict(guard, "output", finding)
+            self._note(index, said)
+            if stops(said):
+                self.blocked, self._reply, self._pending = said, guard.reply, ""
+                return ""
+        return self._taken(cut, [Found(part.start - begin, part.end - begin, part.type) for part in spans])
+
+    def _taken(self, cut: int, spans: Sequence[Found]) -> str:
+        """Take the first `cut` characters out, masked; never through the middle of something that was found."""
+        for part in sorted(spans, key=lambda part: -part.start):
+            if part.start < cut < part.end:
+                cut = max(0, part.start)
+        raw = self._pending[:cut]
+        self._pending = self._pending[cut:]
+        self._tail = (self._tail + raw)[-_CONTEXT:]
+        inside = [Found(max(0, part.start), part.end, part.type) for part in spans if 0 < part.end <= cut]
+        return mask(raw, inside) if inside else raw
+
+    def _note(self, index: int, said: Verdict) -> None:
+        held = self._said.get(index)
+        if held is None or _RANK[said.verdict] > _RANK[held.verdict]:
+            self._said[index] = said
+
+    def _look_back(self) -> None:
+        whole = Reading("".join(self._heard))
+        live = {index for index, _ in self._live}
+        for index, guard in enumerate(self._guards):
+            if index not in live:
+                self._note(index, verdict(guard, "output", attempt(guard, whole)))
+
+    def _verdicts(self, unseen: VerdictName) -> tuple[Verdict, ...]:
+        return tuple(
+            self._said.get(index) or Verdict(guard.name, "output", unseen, observed=guard.mode == "observe")
+            for index, guard in enumerate(self._guards)
+        )
+
+    def _stopped(self) -> Outcome:
+        return Outcome("", self._verdicts("skipped"), self.blocked, self._reply)
+
+
+def _certain(spans: Sequence[Found], begin: int, cut: int, growing_to: int | None) -> list[Found]:
+    """Return what a block stands on: parts that have not left, and that cannot grow into something else any more.
+
+    What ends where the text ends may still grow (`KEEP-2` into `KEEP-25`); it waits, unless it would leave now.
+    """
+    return [part for part in spans if part.end > begin and (part.end != growing_to or part.start < cut)]
+
+
+def _counting(finding: Finding, parts: Sequence[Found]) -> Finding:
+    """Return a finding that hits only when some of its parts count."""
+    return finding if parts else Finding(False)

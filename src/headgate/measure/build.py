@@ -84,7 +84,8 @@ def _options(name: str, plugin: ScorerPlugin, value: Any) -> BaseModel:
 
 
 def _explain(name: str, plugin: ScorerPlugin, value: Any, problems: ValidationError) -> InvalidInput:
-    problem = problems.errors(include_url=False)[0]
+    found_wrong = problems.errors(include_url=False)
+    problem = next((one for one in found_wrong if one["type"] == "extra_forbidden"), found_wrong[0])
     key = ".".join(str(part) for part in problem["loc"] if not str(part).startswith("function-"))
     example = f"write `{name}: {plugin.example!r}`" if plugin.example is not None else f"write `{name}`"
     if problem["type"] == "extra_forbidden":

@@ -33,7 +33,8 @@ _NEUTRAL = re.compile(
     r"^\W*(?:hello|hi|hey|dear|good (?:morning|afternoon|evening|day)|thanks?|thank you|you are welcome|"
     r"you're welcome|sure|of course|certainly|great question|i hope (?:this|that) helps|let me know|"
     r"please let me know|feel free|is there anything else|can i help|how can i help|i am sorry|i'm sorry|"
-    r"sorry|best regards|goodbye|bye|have a (?:nice|great|good)|according to (?:the|my|our) (?:source|sources|handbook|documents?)|"
+    r"sorry|best regards|goodbye|bye|have a (?:nice|great|good)|"
+    r"according to (?:the|my|our) (?:source|sources|handbook|documents?)|"
     r"here is what i found)\b[^.!?:]{0,80}[.!?:]?\W*$",
     re.I,
 )

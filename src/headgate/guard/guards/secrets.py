@@ -1,26 +1,36 @@
-"""Secrets: keys, tokens and passwords in the formats that their makers publish."""
+"""Guard: keys, tokens and passwords by their named formats, disguised and encoded ones too. A promise, not a guess."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
-from headgate.guard.guard import Action, Check, Finding, GuardOptions, GuardPlugin
-from headgate.measure import find_secrets, mask
+from pydantic import Field
+
+from headgate.guard.guard import Action, Finding, GuardOptions, GuardPlugin
+from headgate.measure import find_secrets
 
 
 class Options(GuardOptions):
-    """Nothing of its own."""
+    """Options of the guard `secrets`."""
 
-    action: Action = "block"
-
-
-def look(text: str) -> Finding:
-    """Find secrets in a text and mask them as `<AWS_KEY>`."""
-    found = find_secrets(text)
-    if not found:
-        return Finding(False)
-    kinds = sorted({part.type for part in found})
-    return Finding(
-        True, float(len(found)), ", ".join(kinds), f"{len(found)} found: {', '.join(kinds)}", mask(text, found)
-    )
+    action: Action = Field(default="mask", description="block the text, mask what was found, or only flag it")
+    detect_secrets: bool = Field(default=False, description="also ask the library detect-secrets (extra `secrets`)")
 
 
-plugin = GuardPlugin(behaviour=1, options=Options, make=lambda _: Check(look), masks=True, example={"action": "block"})
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Finds secrets."""
+
+    library: bool
+
+    def check(self, text: str) -> Finding:
+        spans = tuple(find_secrets(text, self.library))
+        names = ", ".join(sorted({part.type for part in spans}))
+        return Finding(bool(spans), float(len(spans)), names, f"found {names}" if names else "", spans=spans)
+
+
+def _make(options: Options) -> Secrets:
+    checker = Secrets(options.detect_secrets)
+    checker.check("warm")
+    return checker
+
+
+plugin = GuardPlugin(behaviour=1, options=Options, make=_make, unit=128, example={"action": "mask"})

@@ -1,112 +1,104 @@
-"""The policy kind: `policies/<name>.yaml`, the guards on what comes in and what goes out.
+"""The policy kind: `policies/<name>.yaml`, the guards of an app, parsed into the document that a release pins.
 
-Called by the loader of kinds. Every guard is stored with its options and its behaviour, so that a changed guard is a
-changed policy.
+Called by the loader of kinds for `release create` and `check`. It parses and never guards anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from headgate.guard.changes import explain
 from headgate.guard.guard import GuardPlugin
+from headgate.guard.policy import PolicyDocument, guard_of
 from headgate.kernel import (
     Draft,
+    HeadgateError,
     InvalidInput,
     Kind,
     Reference,
     Source,
-    nearest,
+    document_of,
     plugins,
     read_yaml,
-    references,
     validate,
 )
 
-_STRICT = ConfigDict(frozen=True, extra="forbid")
+_LIMIT = 50
 
 
 class PolicyText(BaseModel):
-    """A policy as written: each item a guard's name, or `{name: {options}}`."""
+    """A policy as people write it: lists of guards, each a name or `name: {options}`."""
 
-    model_config = _STRICT
+    model_config = ConfigDict(frozen=True, extra="forbid")
     input: tuple[str | dict[str, Any], ...] = ()
     output: tuple[str | dict[str, Any], ...] = ()
 
 
-class PolicyDocument(BaseModel):
-    """A policy as stored: guards in order, each with `type`, `behaviour` and the options that are not default."""
-
-    model_config = _STRICT
-    input: tuple[dict[str, Any], ...] = Field((), description="guards on questions, in order")
-    output: tuple[dict[str, Any], ...] = Field((), description="guards on answers, in order")
-
-
 def parse(root: Path, path: str) -> Draft:
-    """Read `<path>.yaml`. Raises NotFound, or InvalidInput with file, line, key and the nearest guard or option."""
+    """Read `<path>.yaml` into a policy draft.
+
+    Raises NotFound, or InvalidInput with file, line and key: an unknown guard or option (naming the nearest), a guard
+    with two names, an option that does not fit.
+    """
     source = read_yaml(root, f"{path}.yaml")
     text = validate(PolicyText, source)
+    if not (text.input or text.output):
+        raise InvalidInput("a policy needs at least one guard under `input` or `output`", where=source.where(()))
     document: dict[str, Any] = {}
-    found: list[Reference] = []
+    references: list[Reference] = []
     for side, items in (("input", text.input), ("output", text.output)):
-        if items:
-            document[side] = [_item(source, side, index, item, found) for index, item in enumerate(items)]
-    if not document:
-        raise InvalidInput("the policy has no guards", "name some under input: or output:", where=source.where(()))
-    return Draft("policy", 1, path, document, references=tuple(found))
+        if len(items) > _LIMIT:
+            raise InvalidInput(f"names more than {_LIMIT} guards", where=source.where((side,)))
+        entries = [_entry(source, item, side, index) for index, item in enumerate(items)]
+        references += [
+            Reference("prompt", entry["reply"], (side, index, "reply"))
+            for index, entry in enumerate(entries)
+            if "reply" in entry
+        ]
+        if entries:
+            document[side] = entries
+    return Draft("policy", 1, path, document, references=tuple(references))
 
 
-def _item(source: Source, side: str, index: int, item: str | dict[str, Any], found: list[Reference]) -> dict[str, Any]:
-    at: tuple[str | int, ...] = (side, index)
-    name, written = (item, None) if isinstance(item, str) else next(iter(item.items()), ("", None))
-    if not isinstance(item, str) and len(item) != 1:
-        hint = "start each guard with its own `-`"
+def _entry(source: Source, item: str | Mapping[str, Any], side: str, index: int) -> dict[str, Any]:
+    name, written, at = _split(source, item, side, index)
+    try:
+        plugin: GuardPlugin = plugins.load("guards", name)
+    except HeadgateError as problem:
+        problem.where = source.where(at)
+        raise
+    options = validate(plugin.options, source, written, at)
+    try:
+        guard_of(name, plugin, options)
+    except HeadgateError as problem:
+        problem.where = problem.where or source.where(at)
+        raise
+    return {"type": name, "behaviour": plugin.behaviour, **document_of(options)}
+
+
+def _split(
+    source: Source, item: str | Mapping[str, Any], side: str, index: int
+) -> tuple[str, dict[str, Any], tuple[str | int, ...]]:
+    if isinstance(item, str):
+        return item, {}, (side, index)
+    if len(item) != 1:
         raise InvalidInput(
-            f"a guard is one name with its options, found {len(item)} keys", hint, where=source.where(at)
+            f"a guard is one name with its options, found {len(item)} keys",
+            "start each guard with its own `-`, its options inside the braces",
+            where=source.where((side, index)),
         )
-    key = at if isinstance(item, str) else (*at, name)
-    known = plugins.names("guards")
-    if name not in known:
-        raise InvalidInput(f"there is no guard called {name!r}", nearest(name, known), where=source.where(key))
-    plugin: GuardPlugin = plugins.load("guards", name)
-    options = validate(plugin.options, source, {} if written is None else written, key)
-    if options.action == "mask" and not plugin.masks:
-        hint = "use block or flag"
-        raise InvalidInput(f"the guard {name!r} cannot mask", hint, where=source.where((*key, "action")))
-    found += references(options, key)
-    plain = options.model_dump(mode="json", exclude_defaults=True)
-    return {"type": name, "action": options.action, "behaviour": plugin.behaviour, **plain}
-
-
-def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Tell what two versions of a policy do differently, guard by guard."""
-    sides: tuple[Literal["input", "output"], ...] = ("input", "output")
-    return [line for side in sides for line in _explain_side(side, old.get(side, []), new.get(side, []))]
-
-
-def _explain_side(side: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
-    before, after = {item["type"]: item for item in old}, {item["type"]: item for item in new}
-    told = [f"{side} guard {name}: removed" for name in before if name not in after]
-    told += [f"{side} guard {name}: added (action {after[name]['action']})" for name in after if name not in before]
-    for name in (name for name in after if name in before):
-        keys = sorted({*before[name], *after[name]} - {"type"})
-        for key in keys:
-            was, now = before[name].get(key), after[name].get(key)
-            if was != now:
-                told.append(f"{side} guard {name}: {key} {_words(was)} → {_words(now)}")
-    kept = [name for name in before if name in after]
-    if kept != [name for name in after if name in before]:
-        told.append(f"{side} guards run in another order: {', '.join(after)}")
-    return told
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value))}]"
-    return "default" if value is None else str(value)
+    name, options = next(iter(item.items()))
+    if options is not None and not isinstance(options, Mapping):
+        raise InvalidInput(
+            f"the options of {name} are a mapping, found {options!r}",
+            f"write `- {name}: {{action: block}}`",
+            where=source.where((side, index, name)),
+        )
+    return name, dict(options or {}), (side, index, name)
 
 
 plugin = Kind(name="policy", schema=1, model=PolicyDocument, parse=parse, explain=explain)

@@ -28,11 +28,9 @@ def _compiled(pattern: str) -> Any:
             {"type": "string", "pattern": pattern},
             pattern_options=jsonschema_rs.RegexOptions(size_limit=4_000_000),
         )
-    except (ValueError, jsonschema_rs.ValidationError) as problem:
-        told = (
-            "look-around and back-references are not available" if "(?" in pattern or "\\" in pattern else str(problem)
-        )
-        raise InvalidInput(f"the pattern {pattern!r} cannot be used", told[:200]) from None
+    except (ValueError, jsonschema_rs.ValidationError):
+        hint = "a bracket is open, or it uses look-around or back-references, which are not available"
+        raise InvalidInput(f"the pattern {pattern!r} cannot be used", hint) from None
 
 
 def _make(options: Options) -> Scorer:
