@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_first_token_that_a_guard_holds_back_is_told(world: Any, monkeypatch: 
         policy = compile_policy(document)
         return replace(policy, output=tuple(replace(guard, unit="answer") for guard in policy.output))
 
-    monkeypatch.setattr("headgate.release.check.compile_policy", patient)
+    monkeypatch.setattr(import_module("headgate.release.check"), "compile_policy", patient)
     [warning] = check(world, Check()).warnings
     assert warning.startswith("policies/support.yaml: the guard 'secrets' holds back the whole answer")
     assert "800ms" in warning
