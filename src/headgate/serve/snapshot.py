@@ -29,9 +29,8 @@ class Snapshot:
     """One release, immutable and shared by all its requests.
 
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
-    safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none; a target, no part of
-    the release's digest. unscrubbed: sides (`input`, `output`) on which no guard removes secrets, so that the record
-    must.
+    safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none. unscrubbed: sides
+    (`input`, `output`) on which no guard removes secrets, so that the record must.
     """
 
     digest: str
@@ -88,8 +87,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
     prompts = {path: stored.document for path, stored in pinned.found.items() if stored.kind == "prompt"}
     replies = {path: compile_reply(document) for path, document in prompts.items() if not asks(document)}
     contract = compile_contract(pinned.document(app["contract"], "contract"), replies)
-    targets = pinned.stored(app["contract"], "contract").about.get("targets") or {}
-    per_day = targets.get("cost", {}).get("per_day")
+    per_day = pinned.document(app["contract"], "contract").get("cost", {}).get("per_day")
     router = _router(pinned, app)
     check_labels(app, router.predictor.labels if router else ())
     verify = app.get("verify", {})

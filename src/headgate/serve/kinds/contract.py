@@ -1,8 +1,8 @@
 """The kind `contract`: what an app promises. Called by the plugin loader; `release` and `evaluate` read the targets.
 
-A contract has two halves. The *behavioural* half (input, output, refuse, evidence, cost.per_request) can change an
-answer: it alone is the artifact's document, so it alone makes the digest that a release pins. The *targets* (latency,
-cost.per_day) are what the app is judged and limited by: they travel in `about.targets` and never change a release.
+A contract has two halves. The *behavioural* half (input, output, refuse, evidence, cost) can change an answer (a day's
+budget ends it): it alone is the artifact's document, so it alone makes the digest that a release pins. The *targets*
+(latency) are what the app is judged by: they travel in `about.targets` and never change a release.
 """
 
 from __future__ import annotations
@@ -97,18 +97,12 @@ def parse(root: Path, path: str) -> Draft:
 
 def behavioural(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the half of a contract's document that can change an answer, and that a release therefore pins."""
-    kept = {key: document[key] for key in ("input", "output", "refuse", "evidence") if key in document}
-    if per_request := document.get("cost", {}).get("per_request"):
-        kept["cost"] = {"per_request": per_request}
-    return kept
+    return {key: document[key] for key in ("input", "output", "refuse", "cost", "evidence") if key in document}
 
 
 def targets(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the other half: `latency` and `cost.per_day`, as written (`2s`, `$50`)."""
-    found = {"latency": document["latency"]} if document.get("latency") else {}
-    if per_day := document.get("cost", {}).get("per_day"):
-        found["cost"] = {"per_day": per_day}
-    return found
+    """Return the other half: `latency`, as written (`2s`). It judges a release and changes no answer."""
+    return {"latency": document["latency"]} if document.get("latency") else {}
 
 
 def _check_schema(schema: Schema, source: Source, side: str) -> None:
