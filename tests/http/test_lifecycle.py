@@ -18,7 +18,7 @@ def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any,
     with serving(copied) as server:
         note = copied / ".headgate" / "server.json"
         assert stat.S_IMODE(note.stat().st_mode) == 0o600
-        found = live_server(copied / ".headgate")
+        found = live_server(copied / ".headgate" / "server.json")
         assert found is not None
         assert (found.url, found.pid) == (server.url, server.process.pid)
         key = do(copied, "key.create", {"person": "ada", "role": ["admin"]})["token"]
@@ -26,7 +26,7 @@ def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any,
         assert do(copied, "key.list", {})["keys"], "whoever can read the server's file is still administrator"
         assert do(copied, "key.list", {}, HEADGATE_KEY=key)["keys"][0]["person"] == "ada"
     assert not note.exists()
-    assert live_server(copied / ".headgate") is None
+    assert live_server(copied / ".headgate" / "server.json") is None
     assert do(copied, "key.list", {})["keys"][0]["person"] == "ada", "without a server the same runs in process"
 
 

@@ -20,7 +20,6 @@ from .operations import find as find
 from .perform import Performer as Performer
 from .problems import error_of as error_of
 from .problems import problem_of as problem_of
-from .remote import SERVER_FILE as SERVER_FILE
 from .remote import LiveServer as LiveServer
 from .remote import Remote as Remote
 from .remote import live_server as live_server
@@ -36,11 +35,12 @@ from .target import Target as Target
 from .target import is_list as is_list
 from .target import read_request as read_request
 from .target import resolve as resolve
-from .wiring import FOLDER as FOLDER
 from .wiring import Embedded as Embedded
-from .wiring import find_root as find_root
 from .wiring import open_project as open_project
+from .workspace import FOLDER as FOLDER
+from .workspace import SERVER_FILE as SERVER_FILE
 from .workspace import Connection as Connection
 from .workspace import Desk as Desk
 from .workspace import connect as connect
+from .workspace import find_root as find_root
 from .workspace import run_operation as run_operation

@@ -15,11 +15,11 @@ _MODULES = {
     "jobs": ("Clerk", "JobShow", "JobShown", "Worker", "show_job"),
     "perform": ("Performer",),
     "problems": ("error_of", "problem_of"),
-    "remote": ("LiveServer", "Remote", "live_server", "SERVER_FILE"),
+    "remote": ("LiveServer", "Remote", "live_server"),
     "roles": ("ROLES", "authorise", "permits"),
     "target": ("Target", "is_list", "read_request", "resolve"),
-    "wiring": ("FOLDER", "Embedded", "find_root", "open_project"),
-    "workspace": ("Connection", "Desk", "connect", "run_operation"),
+    "wiring": ("Embedded", "open_project"),
+    "workspace": ("FOLDER", "SERVER_FILE", "Connection", "Desk", "connect", "find_root", "run_operation"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -160,6 +160,8 @@ def _tells(key: str, value: Any) -> bool:
 def named(detail: Mapping[str, Any], operation: Operation) -> str:
     """Return what a change was done to: the most telling name in its detail."""
     ids = [key for key in detail if key.endswith("_id")]
+    if "environment" in detail and "app" in detail and not {"digest", "release"} & detail.keys():
+        return f"{detail['app']}@{detail['environment']}"
     for key in (*_NAMES, *ids):
         if isinstance(detail.get(key), str):
             return str(detail[key])

@@ -24,7 +24,6 @@ from .operations import find
 from .problems import error_of, raise_problem
 from .workspace import Report
 
-SERVER_FILE = "server.json"
 _TIMEOUT_S = 120.0
 _POLL_S = 0.3
 
@@ -39,10 +38,10 @@ class LiveServer:
     pid: int
 
 
-def live_server(folder: Path) -> LiveServer | None:
-    """Return the live server whose file lies in `folder` (`.headgate`), None when there is none or it is gone."""
+def live_server(note: Path) -> LiveServer | None:
+    """Return the live server that a note (`.headgate/server.json`) speaks of, None when there is none or it is gone."""
     try:
-        found = json.loads((folder / SERVER_FILE).read_text(encoding="utf-8"))
+        found = json.loads(note.read_text(encoding="utf-8"))
         server = LiveServer(str(found["url"]), str(found["token"]), int(found["pid"]))
         os.kill(server.pid, 0)
         connection = _connection(server.url, 2.0)

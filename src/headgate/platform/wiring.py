@@ -23,21 +23,7 @@ from .identity import Identity
 from .jobs import Clerk, Worker
 from .perform import Performer
 from .settings import Settings, StorageSettings, resolve_providers
-from .workspace import InProcess, Report
-
-PROJECT_FILE = "headgate.yaml"
-FOLDER = ".headgate"
-
-
-def find_root(start: Path) -> Path:
-    """Return the nearest folder at or above `start` that holds `headgate.yaml`. Raises NotFound."""
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
-    raise NotFound(
-        f"there is no {PROJECT_FILE} in {start} or above it",
-        "go to a project, make one with `headgate init DIR`, or set HEADGATE_URL",
-    )
+from .workspace import FOLDER, InProcess, Report, find_root
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel
 
-from headgate.kernel import Principal
+from headgate.kernel import NotFound, Principal
 
 from .operations import find
 from .settings import Settings
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 Report = Callable[[str, int, int], None]
 """Takes what a long step does, how much is done and how much there is."""
+PROJECT_FILE = "headgate.yaml"
+FOLDER = ".headgate"
+SERVER_FILE = "server.json"
+"""In FOLDER: where a live server of the project is, and the token that proves who can read it."""
+
+
+def find_root(start: Path) -> Path:
+    """Return the nearest folder at or above `start` that holds `headgate.yaml`. Raises NotFound."""
+    for folder in (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise NotFound(
+        f"there is no {PROJECT_FILE} in {start} or above it",
+        "go to a project, make one with `headgate init DIR`, or set HEADGATE_URL",
+    )
 
 
 class Connection(Protocol):
@@ -75,15 +90,20 @@ def connect(start: Path, settings: Settings, report: Report) -> Connection:
 
     Raises NotFound when there is neither project nor URL, and what opening a project raises.
     """
-    from .remote import Remote, live_server
-    from .wiring import FOLDER, find_root, open_project
-
     client = settings.client
     if client.url:
+        from .remote import Remote
+
         return Remote(client.url, report, client.key)
-    server = live_server(find_root(start) / FOLDER)
-    if server is not None:
-        return Remote(server.url, report, client.key, server.token)
+    note = find_root(start) / FOLDER / SERVER_FILE
+    if note.exists():
+        from .remote import Remote, live_server
+
+        server = live_server(note)
+        if server is not None:
+            return Remote(server.url, report, client.key, server.token)
+    from .wiring import open_project
+
     return open_project(start, settings).in_process(report)
 
 
@@ -93,7 +113,6 @@ def run_operation(name: str, request: Mapping[str, Any], start: Path, settings: 
     Raises what the operation raises, and what `connect` raises. A request is checked before anything is opened.
     """
     from .target import read_request, resolve
-    from .wiring import find_root
 
     operation = find(name)
     target = resolve(operation)

@@ -28,8 +28,17 @@ def summary(screen: Console, found: Mapping[str, Any]) -> None:
     if rows:
         table(screen, ["suite", "cases", *_VERDICTS], rows)
     for path, metrics in (found.get("models") or {}).items():
-        plain = {key: value for key, value in metrics.items() if isinstance(value, int | float)}
-        line(screen, f"{path}  ", (", ".join(f"{key} {value:.4g}" for key, value in plain.items()), "dim"))
+        plain = {**metrics, **(metrics.get("metrics") or {})}
+        shown = [f"{key} {value:.4g}" for key, value in plain.items() if isinstance(value, int | float)]
+        line(screen, f"{path}  ", (", ".join(shown), "dim"))
+    latency, cost = found.get("latency") or {}, found.get("cost") or {}
+    if latency.get("n"):
+        seconds = latency["p95"] / 1e6
+        line(screen, ("95 % of answers within ", "dim"), f"{seconds:.3g} s", ("  average cost ", "dim"), _dollars(cost))
+
+
+def _dollars(cost: Mapping[str, Any]) -> str:
+    return f"${float(cost.get('mean') or 0) / 1e9:.6f}"
 
 
 def cases(screen: Console, found: Sequence[Mapping[str, Any]]) -> None:

@@ -10,6 +10,13 @@ from rich.console import Console
 from .screen import line, pairs, table
 
 
+def segment(screen: Console, column: str, values: Mapping[str, Any]) -> None:
+    """Show the metrics of each value of a column, with how many rows stand behind them."""
+    metrics = sorted({name for measured in values.values() for name in measured["metrics"]})
+    rows = [[name, found["n"], *(found["metrics"].get(metric) for metric in metrics)] for name, found in values.items()]
+    table(screen, [column, "rows", *metrics], rows)
+
+
 def trained(screen: Console, result: Mapping[str, Any]) -> None:
     state = "new version, locked" if result["new"] else "the same version as before"
     line(screen, (str(result["model"]), "bold"), f"  {result['digest']}  {state}")
@@ -20,7 +27,7 @@ def trained(screen: Console, result: Mapping[str, Any]) -> None:
         rows.append([name, f"{value:.4f}", None if before is None else f"{value - before:+.4f}"])
     table(screen, ["metric", "value", "change"], rows)
     for column, values in result["segments"].items():
-        table(screen, [column, "measured"], [[name, measured] for name, measured in values.items()])
+        segment(screen, column, values)
     same = f"{result['equal_labels']:.2%} equal labels, largest difference {result['largest_difference']:.2g}"
     pairs(screen, {"conversion": same, "labels": len(result["labels"]), "dataset": result["dataset"]})
     for warning in result["warnings"]:
