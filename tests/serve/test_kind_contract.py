@@ -58,7 +58,7 @@ def test_the_behavioural_half_of_itself_is_itself(tmp_path: Path) -> None:
     document = dict(parsed(tmp_path, FULL).document)
     assert behavioural(document) == document
     assert "latency" not in document
-    assert document["cost"] == {"per_request": "$0.004"}
+    assert document["cost"] == {"per_request": "$0.004", "per_day": "$50"}
 
 
 def test_replies_and_evidence_are_references(tmp_path: Path) -> None:
