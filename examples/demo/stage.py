@@ -55,7 +55,7 @@ class Stage:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
         environment |= {"HEADGATE_KEY": signed} if signed else {}
         if not quiet:
-            shown = " ".join(f"'{word}'" if " " in word else word for word in words)
+            shown = " ".join(f"'{word}'" if " " in word else short(word) for word in words)
             self.console.print(f"   [dim]$ headgate {escape(shown)}[/]")
         command = [str(HEADGATE), *words, "--json"]
         with self.waiting():
@@ -89,7 +89,7 @@ class Stage:
 
 
 def short(digest: str) -> str:
-    return digest.removeprefix("sha256:")[:12]
+    return digest[7:19] if digest.startswith("sha256:") else digest
 
 
 def must(condition: object, what: str) -> None:
