@@ -114,3 +114,26 @@ def test_an_unfinished_job_is_done_by_the_next_server(copied: Path, serving: Any
         path = f"/api/job/show?job_id={job}"
         shown = wait_for(lambda: (found := server.request("GET", path)[1])["state"] in ("done", "failed") and found, 15)
     assert shown["state"] == "done", shown
+
+
+def test_an_interrupted_evaluation_says_how_to_go_on_and_does(
+    copied: Path, lab: Any, behave: Any, wait_for: Any
+) -> None:
+    import subprocess
+    import sys
+
+    behave("stall", 1)
+    before = lab[1].active
+    command = [sys.executable, "-m", "headgate", "eval", "--app", "support", "--project", str(copied)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean)
+    assert wait_for(lambda: lab[1].active > before, 15)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 1
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, env=clean, timeout=60)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["resumed"] is True
+    assert json.loads(again.stdout)["summary"]["suites"]["suites/golden"]["pass"] == 1

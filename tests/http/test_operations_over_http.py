@@ -44,6 +44,7 @@ def test_errors_are_problem_documents(server: Any, method: str, path: str, body:
     found, problem, headers = server.request(method, path, body)
     assert (found, problem["code"], problem["status"]) == (status, code, status)
     assert headers["content-type"] == "application/problem+json"
+    assert ("allow" in headers) == (status == 405)
     assert problem["detail"]
 
 

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
-from headgate.kernel import HeadgateError, InvalidInput, NotFound
+from headgate.kernel import HeadgateError, NotFound
 from headgate.platform import Known, Operation, Performer, find, is_list, problem_of, resolve
 
 from .bodies import API_LIMIT, decode_object
-from .exchange import Exchange, encode, error_headers
+from .exchange import Exchange, WrongMethod, encode, error_headers
 from .openapi import document
 
 PREFIX = "/api/"
@@ -51,9 +51,7 @@ class Api:
             body = await exchange.body(API_LIMIT)
             data = decode_object(body) if body else {}
         else:
-            error = InvalidInput(f"{operation.name} is called with POST", code="method_not_allowed")
-            error.status = 405
-            raise error
+            raise WrongMethod(operation.name, "GET, POST" if operation.sort == "read" else "POST")
         key = exchange.headers.get("idempotency-key", "")
         result = await self._away(lambda: self.performer.perform(known.principal, operation.name, data, key))
         await exchange.json(202 if operation.sort == "job" else 200, result)

@@ -12,13 +12,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from headgate.kernel import HeadgateError, InvalidInput, NotFound
+from headgate.kernel import HeadgateError, NotFound
 from headgate.platform import Gateway, Known, Performer, authorise
 
 from .api import PREFIX, Api, send_problem
 from .callers import Door
 from .chat import Chat
-from .exchange import Exchange, Gone, Receive, Scope, Send, encode, error_headers
+from .exchange import Exchange, Gone, Receive, Scope, Send, WrongMethod, encode, error_headers
 from .logs import LogWriter
 from .meters import CONTENT_TYPE, Meters
 
@@ -92,9 +92,7 @@ class App:
         if found is not None:
             method, route = found
             if exchange.method != method and not (exchange.method == "HEAD" and method == "GET"):
-                error = InvalidInput(f"{exchange.path} takes {method}", code="method_not_allowed")
-                error.status = 405
-                raise error
+                raise WrongMethod(exchange.path, method)
             await route(exchange)
         elif exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))

@@ -25,6 +25,17 @@ class Gone(Exception):  # no error: nobody reads an answer
     """The client closed the connection before it had sent, or heard, everything."""
 
 
+class WrongMethod(InvalidInput):
+    """The path is there, and takes another method."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self, what: str, allowed: str) -> None:
+        super().__init__(f"{what} takes {allowed}")
+        self.allowed = allowed
+
+
 class TooLarge(InvalidInput):
     """The body is larger than the route takes."""
 
@@ -35,7 +46,7 @@ class TooLarge(InvalidInput):
 class Exchange:
     """A request and its answer. `headers` holds the first value of each name, in lower case; `facts` go to the log."""
 
-    __slots__ = ("_receive", "_send", "facts", "headers", "method", "path", "request_id", "scope", "status")
+    __slots__ = ("_receive", "_request_id", "_send", "facts", "headers", "method", "path", "scope", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
@@ -46,9 +57,16 @@ class Exchange:
             headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
         self.headers: Mapping[str, str] = headers
         given = headers.get("x-request-id", "")
-        self.request_id = given if 0 < len(given) <= 128 and _SEEN.issuperset(given) else new_trace_id()
+        self._request_id = given if 0 < len(given) <= 128 and _SEEN.issuperset(given) else ""
         self.status = 0
         self.facts: dict[str, Any] = {}
+
+    @property
+    def request_id(self) -> str:
+        """The client's id of this request, else the id of its trace, else a fresh one."""
+        if not self._request_id:
+            self._request_id = str(self.facts.get("trace") or new_trace_id())
+        return self._request_id
 
     @property
     def peer(self) -> str:
@@ -115,6 +133,8 @@ def error_headers(error: HeadgateError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if retry_after := getattr(error, "retry_after", 0):
         headers.append((b"retry-after", str(int(retry_after)).encode()))
+    if isinstance(error, WrongMethod):
+        headers.append((b"allow", error.allowed.encode()))
     if error.status in (408, 413, 431):
         headers.append((b"connection", b"close"))
     return headers
