@@ -261,8 +261,8 @@ async def test_streamed_or_not_the_answer_is_the_same(built: World, text: str, q
 
 
 async def test_a_stream_that_need_not_be_verified_leaves_piece_by_piece(built: World) -> None:
-    built.one.says = ["Hello! How are you today? I am well, thank you. And you?"]
-    assert len(await built.events("Hello there", True)) > 2
+    built.one.says = ["Hello! How are you today? I am well, thank you. And you? " * 5]
+    assert len(await built.events("Hello there", True)) > 4
     assert len(await built.events("Hello there")) == 2
     built.one.says = [GROUNDED]
     assert len(await built.events(QUESTION, True)) == 2
@@ -318,7 +318,7 @@ async def test_a_client_that_stops_reading_is_one_that_leaves(built: World) -> N
 
     from headgate.serve import execute
 
-    built.one.says = ["Hello! How are you today? I am well, thank you. And you?"]
+    built.one.says = ["Hello! How are you today? I am well, thank you. And you? " * 5]
     async with aclosing(execute(built.snapshot, built.request("Hello there", True), built.runtime)) as events:
         async for _ in events:
             break
