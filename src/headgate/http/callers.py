@@ -55,7 +55,7 @@ def door_of(host: str, allowed: str) -> Door:
     names = frozenset(name.strip().lower() for name in allowed.split(",") if name.strip())
     if "*" in names or (not names and not loopback):
         return Door(frozenset(), loopback)
-    return Door(names | _LOOPBACK_NAMES | {host.lower()} if loopback else names, loopback)
+    return Door(names | _LOOPBACK_NAMES | ({host.lower()} if loopback else set()), loopback)
 
 
 def is_loopback(host: str) -> bool:

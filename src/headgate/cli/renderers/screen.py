@@ -98,7 +98,7 @@ def cell(value: Any) -> Text:
 
 def outcome(word: str) -> Text:
     """Return a judgement, padded so that lines align."""
-    return Text(f"{word:<7}", style=f"bold {STYLES.get(word, '')}".strip())
+    return Text(f"{word:<8} ", style=f"bold {STYLES.get(word, '')}".strip())
 
 
 def at(epoch: float | None) -> str:
