@@ -11,7 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from headgate.platform import live_server
+
+pytestmark = pytest.mark.slow
 
 
 def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any, do: Any) -> None:

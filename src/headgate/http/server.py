@@ -38,18 +38,18 @@ def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> N
 
     Raises NotFound, InvalidInput and what opening a project raises, Conflict when another server runs here.
     """
-    embedded = open_project(start, settings, writer=True)
-    writer = LogWriter(settings.server.log)
-    attach(writer)
+    listener = _listen(settings.server)
     try:
-        listener = _listen(settings.server)
+        embedded = open_project(start, settings, writer=True)
+        writer = LogWriter(settings.server.log)
+        attach(writer)
         try:
             _run(embedded, listener, writer, announce)
         finally:
-            listener.close()
+            writer.close()
+            embedded.close()
     finally:
-        writer.close()
-        embedded.close()
+        listener.close()
 
 
 def _run(embedded: Embedded, listener: socket.socket, writer: LogWriter, announce: Callable[[str], None]) -> None:
