@@ -60,7 +60,8 @@ def type_name(annotation: Any) -> str:
 def fields_table(model: type[BaseModel]) -> Iterator[str]:
     yield "| key | type | default | meaning |\n|---|---|---|---|"
     for name, info in model.model_fields.items():
-        yield f"| `{info.alias or name}` | {type_name(info.annotation)} | {default_of(info)} | {info.description or ''} |"
+        kind = type_name(info.annotation)
+        yield f"| `{info.alias or name}` | {kind} | {default_of(info)} | {info.description or ''} |"
 
 
 def default_of(info: FieldInfo) -> str:

@@ -14,7 +14,6 @@ import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich.panel import Panel
 from stage import HEADGATE, Failed, Stage, must, short
 from traffic import Reply, ask, client, many, questions, stream
 
@@ -290,8 +289,12 @@ class Demo:
 
     def _try(self, name: str) -> None:
         stage = self.stage
-        release = str(stage.run("release", "create", "--note", name)["digest"])
-        self._evaluate(release, quiet=True)
+        made = stage.run("release", "create", "--note", name)
+        release = str(made["digest"])
+        if made["new"]:
+            self._evaluate(release, quiet=True)
+        else:
+            stage.say(f"the same files give the same release: {short(release)} is judged already")
         diff = stage.run("release", "diff", "prod", release, quiet=True)
         for change in diff["changes"][:3]:
             stage.say(f"   [dim]{change['path']}: {'; '.join(change['sentences'][:2])}[/]")
@@ -315,14 +318,14 @@ class Demo:
         stage.say(f"prod answers: “{_clip(reply.text)}”")
         given = stage.run(
             "feedback", "add", reply.header("trace"), "--rating", "down",
-            "--correction", "Move the eSIM to another device or pause it before you send the phone.", key=self.keys["oncall"],
+            "--correction", "Move the eSIM or pause it before you send the phone.", key=self.keys["oncall"],
         )  # fmt: skip
         incident = given["incident_id"]
         must(incident, "a correction must open an incident")
         stage.good(f"a thumb down with a correction opened incident {incident}")
         offered = stage.run(
-            "incident", "to-scenario", incident, "--expect", "icontains=pause", "--expect", "cites=corpus/warranty-repair",
-            key=self.keys["oncall"],
+            "incident", "to-scenario", incident, "--expect", "icontains=pause",
+            "--expect", "cites=corpus/warranty-repair", key=self.keys["oncall"],
         )  # fmt: skip
         must(offered["verdict"] == "fail", f"the scenario must fail on the release that caused it: {offered}")
         stage.good(f"scenario {offered['scenario']} fails on today's release, as it must: {_why(offered)}")
@@ -379,9 +382,11 @@ def ending(demo: Demo) -> None:
         f"audit           {audit['entries']} entries, chain intact",
         f"took            {stage.elapsed():.0f} s, {stage.commands} commands",
     ]
-    stage.console.print(Panel("\n".join(lines), title="What happened", border_style="green", expand=False))
+    stage.console.print("\n[bold green]What happened[/]")
+    for line in lines:
+        stage.console.print(f"  {line}")
     stage.console.print(
-        "Try next:\n"
+        "\n[bold]Try next[/]\n"
         "  cd demo && source ../.venv/bin/activate\n"
         "  headgate release list                   headgate release diff "
         f"{short(demo.releases['first'])} {short(demo.releases['fixed'])}\n"
@@ -394,7 +399,9 @@ def ending(demo: Demo) -> None:
 def _figures(rule: dict[str, Any]) -> str:
     if rule.get("value") is None:
         return ""
-    interval = f", interval {rule['low']:.3f} … {rule['high']:.3f}" if None not in (rule.get("low"), rule.get("high")) else ""
+    interval = (
+        f", interval {rule['low']:.3f} … {rule['high']:.3f}" if None not in (rule.get("low"), rule.get("high")) else ""
+    )
     return f": {rule['value']:.4g}{interval}, n {rule['n']}" if rule.get("n") else f": {rule['value']:.4g}{interval}"
 
 

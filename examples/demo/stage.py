@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+
+from headgate.__main__ import serve
+from headgate.cli import run
 
 HEADGATE = Path(sys.executable).with_name("headgate")
 
@@ -52,20 +56,25 @@ class Stage:
     def run(self, *words: str, key: str | None = None, exits: Sequence[int] = (0,), quiet: bool = False) -> Any:
         """Run `headgate WORDS --json` and return its result. Raises Failed when it ends with another exit code."""
         signed = self.key if key is None else key
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
-        environment |= {"HEADGATE_KEY": signed} if signed else {}
         if not quiet:
             shown = " ".join(f"'{word}'" if " " in word else short(word) for word in words)
             self.console.print(f"   [dim]$ headgate {escape(shown)}[/]")
-        command = [str(HEADGATE), *words, "--json"]
         with self.waiting():
-            done = subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True)
+            code, out, err = self._command([*words, "--project", str(self.project), "--json"], signed)
         self.commands += 1
-        if done.returncode not in exits:
-            said = (done.stderr or done.stdout).strip()
-            raise Failed(f"headgate {' '.join(words)} ended with exit code {done.returncode}, not {exits}:\n{said}")
-        result = json.loads(done.stdout) if done.stdout.strip() else {}
-        return {"exit": done.returncode, "said": done.stderr.strip(), **result}
+        if code not in exits:
+            raise Failed(
+                f"headgate {' '.join(words)} ended with exit code {code}, not {exits}:\n{(err or out).strip()}"
+            )
+        return {"exit": code, "said": err.strip(), **(json.loads(out) if out.strip() else {})}
+
+    def _command(self, words: Sequence[str], key: str) -> tuple[int, str, str]:
+        """Run the command line itself, in this process: fifty starts of Python would take longer than the story."""
+        out, err = io.StringIO(), io.StringIO()
+        os.environ["HEADGATE_KEY"] = key
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(words, serve)
+        return code, out.getvalue(), err.getvalue()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from .incidents import (
 from .proposals import CloseProposal, ProposalList, ProposalQuery, Pull, Pulled, close_proposal, list_proposals, pull
 from .reviews import (
     DecideReview,
+    Held,
     Review,
     ReviewList,
     ReviewQuery,
@@ -32,6 +33,7 @@ __all__ = [
     "DecideReview",
     "Feedback",
     "FeedbackAdded",
+    "Held",
     "IncidentList",
     "IncidentQuery",
     "IncidentShow",

@@ -1,4 +1,4 @@
-"""Operations on incidents: list, show, open by hand, close. Breaches and feedback open them too (`observe`, feedback)."""
+"""Operations on incidents: list, show, open by hand, close. Breaches and feedback open them elsewhere."""
 
 from __future__ import annotations
 

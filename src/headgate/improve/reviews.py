@@ -58,26 +58,21 @@ class ReviewList(BaseModel):
     reviews: list[Review]
 
 
-def open_held(tx: Transaction, project: str, *, app: str, trace_id: str, question: dict[str, Any], now: float,
-              subject: str = "") -> str:  # fmt: skip
-    """Store a held request as a question to a human and return the review's id. `question` is masked already."""
+class Held(BaseModel):
+    """A request that waits for a human; `question` is masked already."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    app: str
+    trace_id: str
+    question: dict[str, Any]
+    subject: str = ""
+
+
+def open_held(tx: Transaction, project: str, held: Held, now: float) -> str:
+    """Store a held request as a question to a human and return the review's id."""
     review_id = new_id("rev")
-    tx.execute(
-        insert(tables.review).values(
-            project_id=project,
-            id=review_id,
-            kind="held",
-            app=app,
-            trace_id=trace_id,
-            question=question,
-            state="open",
-            decision=None,
-            person=None,
-            created_at=now,
-            decided_at=None,
-            subject=subject,
-        )
-    )
+    row = {"kind": "held", "state": "open", "decision": None, "person": None, "created_at": now, "decided_at": None}
+    tx.execute(insert(tables.review).values(project_id=project, id=review_id, **row, **held.model_dump()))
     return review_id
 
 

@@ -121,6 +121,9 @@ def find_record(spans: Spans, project: str, trace_id: str) -> RequestRecord:
     """Return the record of a trace by its id. Raises NotFound with where to look."""
     record = spans.get(project, trace_id.lower())
     if record is None:
+        spans.flush()  # whoever was just answered may ask at once: what is queued is written first
+        record = spans.get(project, trace_id.lower())
+    if record is None:
         raise NotFound(f"there is no trace {trace_id}", "list them with headgate trace list")
     return record
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from headgate.improve import open_held
+from headgate.improve import Held, open_held
 from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, plugins
 from headgate.models import Providers
 from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
@@ -210,15 +210,9 @@ class _Hold:
             "release": answer.release,
         }
         with self.embedded.store.records.begin() as tx:
-            return open_held(
-                tx,
-                self.project,
-                app=str(request.body.get("model", "")).partition("@")[0],
-                trace_id=request.id,
-                question=question,
-                now=self.embedded.clock.now(),
-                subject=request.subject,
-            )
+            app = str(request.body.get("model", "")).partition("@")[0]
+            held = Held(app=app, trace_id=request.id, question=question, subject=request.subject)
+            return open_held(tx, self.project, held, self.embedded.clock.now())
 
 
 def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
