@@ -40,6 +40,8 @@ _TIME = re.compile(
     r"|midnight|noon|instantly|daily|today|tomorrow)s?\b|\b(?:19|20)\d\d\b",
     re.I,
 )
+_ASKING = re.compile(r"\bhow (?:much|many|long|soon|late|often|quickly|early|far)\b", re.I)
+"""Words that ask for a kind of answer and never stand in it."""
 _CUES = (
     (
         re.compile(r"\bhow (?:much|many|fast|big|large|high|old|far)\b|\b(?:price|cost|costs|fee|charge)\b", re.I),
@@ -140,7 +142,7 @@ def _wanted(question: str, earlier: Sequence[str], candidates: Sequence[_Candida
     for one in candidates:
         spread.update(one.heading - one.stems if one.order == 0 else ())
     known = Counter(group(stem) for stem in spread)
-    own = list(content_words(question))
+    own = list(content_words(_ASKING.sub(" ", question)))
     asked = dict.fromkeys(own, 1.0)
     if earlier and (len(set(own)) <= 2 or (len(set(own)) <= 4 and _FOLLOW.search(question.strip()))):
         for stem in content_words(earlier[-1]):
