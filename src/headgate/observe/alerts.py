@@ -49,10 +49,14 @@ def list_alerts(ctx: Context, request: AlertQuery) -> AlertList:
     return AlertList(alerts=[Alert(**{**_fields(row), "at": iso(row["at"])}) for row in rows])
 
 
-def add_alert(tx: Transaction, project: str, alert: dict[str, Any]) -> str:
-    """Store one breach and return its id."""
+def add_alert(tx: Transaction, project: str, alert: dict[str, Any]) -> str | None:
+    """Store one breach and return its id; None when its incident has raised this alert already."""
+    table = tables.alert
+    same = (table.c.project_id == project, table.c.incident_id == alert["incident_id"])
+    if tx.one(select(table.c.id).where(*same, table.c.monitor == alert["monitor"])) is not None:
+        return None
     alert_id = new_id("alt")
-    tx.execute(insert(tables.alert).values(id=alert_id, project_id=project, **alert))
+    tx.execute(insert(table).values(id=alert_id, project_id=project, **alert))
     return alert_id
 
 

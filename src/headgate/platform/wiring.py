@@ -83,7 +83,9 @@ class Embedded:
         server = Principal("headgate", self.name, frozenset({"operator"}))
 
         def minutely() -> None:
-            self.performer.perform(server, "monitor.run", {})
+            watched = self.performer.perform(server, "monitor.list", {})["monitors"]
+            if any(monitor["state"] == "breach" for monitor in watched):
+                self.performer.perform(server, "monitor.run", {})
             self.seal()
 
         return Clerk(self.worker(recording=False), minutely)
