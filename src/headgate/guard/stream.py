@@ -20,6 +20,7 @@ from .policy import Policy
 _SENTENCE = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\s+|\n\s*")
 _CONTEXT = 256
 _STEP = 24
+"""Guards look again once so many characters could leave: looking at every token would cost more than it gains."""
 _TOKEN = 2048
 _RANK = {"skipped": 0, "pass": 1, "mask": 2, "error_allowed": 3, "block": 4, "error_blocked": 5}
 
@@ -56,7 +57,7 @@ class OutputStream:
         if not self._live:
             return self._taken(len(self._pending), [])
         cut = self._cut()
-        return self._release(cut, last=False) if cut >= _STEP else ""
+        return self._release(cut, last=False) if cut >= (1 if self._sentences else _STEP) else ""
 
     def finish(self) -> Outcome:
         """Return the rest of the text with a verdict of every guard, or what blocked it."""

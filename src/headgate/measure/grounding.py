@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from headgate.kernel import Grounding, Passage
 from headgate.models import content_words, sentences, words
@@ -23,7 +24,8 @@ from .refusal import is_refusal
 SUPPORTED = 0.6
 """A sentence counts as supported from this share of its content words on."""
 
-_MARK = re.compile(r"\s*\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
+_LONG = re.compile(r"\w{41,}+")
+_MARK = re.compile(r"\s?\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|unable|impossible|\w+n['’]t|dont|cant|wont)\b",
@@ -41,6 +43,8 @@ _NEUTRAL = re.compile(
 _COUNT = "zero one two three four five six seven eight nine ten"
 _SMALL = {name: str(number) for number, name in enumerate(_COUNT.split(" "))}
 _WINDOW = 3
+_JUDGED = 300
+"""Of a longer answer the rest counts as unsupported: nobody reads it, and looking at it would cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ def ground(answer_text: str, passages: Sequence[Passage]) -> Grounding:
     """
     windows = [window for passage in passages for window in _windows(passage)]
     judged = []
-    for sentence in sentences(_MARK.sub("", answer_text)):
-        support, source = _support(sentence, windows)
+    for index, sentence in enumerate(sentences(_short(_MARK.sub("", answer_text)))):
+        support, source = _support(sentence, windows) if index < _JUDGED else (0.0, "")
         judged.append((sentence, round(support, 4), source))
     if not judged:
         return Grounding(1.0, ())
@@ -68,7 +72,7 @@ def ground(answer_text: str, passages: Sequence[Passage]) -> Grounding:
 
 def support(sentence: str, passages: Sequence[Passage]) -> float:
     """Return how much of one sentence its sources support, 0 … 1."""
-    return _support(sentence, [window for passage in passages for window in _windows(passage)])[0]
+    return _support(_short(sentence), [window for passage in passages for window in _windows(passage)])[0]
 
 
 def _support(sentence: str, windows: Sequence[_Window]) -> tuple[float, str]:
@@ -89,9 +93,13 @@ def _support(sentence: str, windows: Sequence[_Window]) -> tuple[float, str]:
     return best, source
 
 
-def _windows(passage: Passage) -> list[_Window]:
-    """Cut a passage into overlapping runs of one to three sentences; its heading belongs to every one of them."""
-    parts = sentences(passage.text) or [passage.text]
+@lru_cache(maxsize=4096)
+def _windows(passage: Passage) -> tuple[_Window, ...]:
+    """Cut a passage into overlapping runs of one to three sentences; its heading belongs to every one of them.
+
+    Kept for passages seen lately: the same pages answer most questions, and cutting costs more than looking.
+    """
+    parts = sentences(_short(passage.text)) or [_short(passage.text)]
     heading = frozenset(content_words(passage.heading))
     stems = [frozenset(content_words(part)) for part in parts]
     numbers = [_numbers(part) for part in parts]
@@ -108,7 +116,12 @@ def _windows(passage: Passage) -> list[_Window]:
                     any(negated[start:end]),
                 )
             )
-    return found
+    return tuple(found)
+
+
+def _short(text: str) -> str:
+    """Cut what is too long for a word: stems of it say nothing, and cost."""
+    return _LONG.sub(lambda found: found[0][:40], text)
 
 
 def _numbers(text: str, ones: bool = True) -> frozenset[str]:

@@ -10,8 +10,9 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -25,8 +26,9 @@ FormName = Literal["raw", "folded", "joined", "squeezed", "leet", "decoded"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,6}[^\W_](?![^\W_])){3,}")
-_MAYBE_SPACED = re.compile(r"\b[^\W_][\W_]{1,6}[^\W_][\W_]{1,6}[^\W_](?![^\W_])")
-_GAP = re.compile(r"[^\W_]([\W_]*)")
+_MAYBE_SPACED = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
+_MAYBE_SPACED_ASCII = re.compile(r"[^A-Za-z0-9][A-Za-z0-9][^A-Za-z0-9]{1,6}[A-Za-z0-9][^A-Za-z0-9]")
+_LETTER = re.compile(r"[^\W_]")
 _LEET = re.compile(r"[0-9@$!|+](?:(?<=[0-9@$])(?:(?<=[A-Za-z].)|(?=[A-Za-z]))|(?<=[A-Za-z].)(?=[A-Za-z]))")
 _LEET_SIGNS = str.maketrans("01345789@$|+€", "oieastbgaslte")
 _LEET_ONES = str.maketrans("01345789@$|+€", "oleastbgasite")
@@ -45,8 +47,8 @@ class Form:
 
     name: FormName
     text: str
-    starts: tuple[int, ...] | None = None
-    ends: tuple[int, ...] | None = None
+    starts: Sequence[int] | None = None
+    ends: Sequence[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the part of the original text that characters `start` … `end` of this form came from."""
@@ -55,8 +57,8 @@ class Form:
         return self.starts[start], self.ends[end - 1]
 
 
-Edit = tuple[int, int, str]
-"""Replace `start` … `end` by a text."""
+Edit = tuple[int, int, str, "list[int] | None"]
+"""Replace `start` … `end` by a text; the list says which character each of the new ones is, None: all of the part."""
 
 
 class Reading(str):
@@ -136,25 +138,28 @@ def _folded(form: Form) -> Form | None:
             pieces.append(plain)
             origin += [index] * len(plain)
     folded = "".join(pieces)
-    if folded == text:
-        return None
-    spans = [form.span(index, index + 1) for index in origin]
-    return Form("folded", folded, tuple(start for start, _ in spans), tuple(end for _, end in spans))
+    return None if folded == text else Form("folded", folded, *_spans(form, origin))
 
 
 def _joined(form: Form) -> list[Form]:
     """Join letters that were spaced out; where nothing shows the words apart, also without any space at all."""
-    if not _MAYBE_SPACED.search(form.text):
+    text = form.text
+    if not (_MAYBE_SPACED_ASCII if text.isascii() else _MAYBE_SPACED).search(text):
         return []
-    edits, squeezed = [], False
-    for found in _SPACED.finditer(form.text):
-        letters = [(part.start(), part[1]) for part in _GAP.finditer(found[0])]
-        gaps = [len(gap) for _, gap in letters[:-1]]
+    edits: list[Edit] = []
+    squeezed = False
+    for found in _SPACED.finditer(text):
+        places = [part.start() for part in _LETTER.finditer(text, found.start(), found.end())]
+        gaps = [after - before for before, after in pairwise(places)]
         narrow = min(gaps)
-        squeezed = squeezed or (max(gaps) == narrow and len(letters) >= 8)
-        for (at, gap), width in zip(letters, gaps, strict=False):
-            start = found.start() + at + 1
-            edits.append((start, start + len(gap), " " if width > narrow else ""))
+        squeezed = squeezed or (max(gaps) == narrow and len(places) >= 8)
+        origin = [places[0]]
+        for place, gap in zip(places[1:], gaps, strict=True):
+            if gap > narrow:
+                origin.append(place - 1)
+            origin.append(place)
+        plain = "".join([text[place] if text[place].isalnum() else " " for place in origin])
+        edits.append((found.start(), found.end(), plain, origin))
     if not edits:
         return []
     joined = _edited(form, edits, "joined")
@@ -176,7 +181,7 @@ def _decoded(form: Form) -> Form | None:
     for hint, pattern, decode in _DECODERS:
         if hint.search(found.text):
             edits = [
-                (match.start(), match.end(), plain)
+                (match.start(), match.end(), plain, None)
                 for match in pattern.finditer(found.text)
                 if (plain := decode(match)) is not None
             ]
@@ -184,16 +189,29 @@ def _decoded(form: Form) -> Form | None:
     return None if found is form else found
 
 
-def _edited(form: Form, edits: list[Edit], name: FormName) -> Form:
-    """Apply edits, ordered and apart; every character of a replacement stands for the whole part it replaces."""
-    pieces, spans, at = [], [], 0
-    for start, end, plain in [*edits, (len(form.text), len(form.text), "")]:
+def _edited(form: Form, edits: Sequence[Edit], name: FormName) -> Form:
+    """Apply edits, ordered and apart."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    at = 0
+    for start, end, plain, origin in [*edits, (len(form.text), len(form.text), "", None)]:
+        kept = _spans(form, range(at, start))
         pieces += [form.text[at:start], plain]
-        spans += [form.span(index, index + 1) for index in range(at, start)]
-        if plain:
-            spans += [form.span(start, end)] * len(plain)
+        first, last = form.span(start, end)
+        new = ([first] * len(plain), [last] * len(plain)) if origin is None else _spans(form, origin)
+        starts += [*kept[0], *new[0]]
+        ends += [*kept[1], *new[1]]
         at = end
-    return Form(name, "".join(pieces), tuple(start for start, _ in spans), tuple(end for _, end in spans))
+    return Form(name, "".join(pieces), starts, ends)
+
+
+def _spans(form: Form, places: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    """Return where the characters at `places` of a form began and ended in the original text."""
+    if form.starts is None or form.ends is None:
+        return places, [place + 1 for place in places]
+    starts, ends = form.starts, form.ends
+    return [starts[place] for place in places], [ends[place] for place in places]
 
 
 def _readable(content: bytes) -> str | None:

@@ -55,7 +55,7 @@ class Terms:
         loud = _loud(form.text)
         if not pattern.search(loud):
             return {}
-        places = [place for place, sign in enumerate(form.text) for letter in sign.lower() if not _SILENT.match(letter)]
+        places = [place for place, sign in enumerate(form.text) if sign.isalnum()]
         found, at = {}, 0
         while match := pattern.search(loud, at):
             at = match.start() + 1
@@ -76,7 +76,7 @@ def _is_edge(text: str, place: int, step: int) -> bool:
     if not 0 <= beside < len(text):
         return True
     spaced = text[place].isascii() or text[place].lower() != text[place].upper()
-    return not spaced or bool(_SILENT.match(text[beside]))
+    return not spaced or not text[beside].isalnum()
 
 
 def _make(options: Options) -> Terms:

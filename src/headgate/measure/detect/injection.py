@@ -19,6 +19,7 @@ from .rules import Rule, expand
 from .takeover import TAKEOVER
 from .tongues import SHAPES, TONGUES
 
+_MARKS = tuple((mark, index) for index, shape in enumerate(SHAPES) for mark in shape.triggers)
 _RULES = (*TAKEOVER, *ROLEPLAY, *LEAKING, *TONGUES)
 
 _WORDS = re.compile(r"[^\W_]+")
@@ -63,8 +64,9 @@ def _score(form: Form) -> Injection:
         for rule, pattern in _patterns():
             if rule.name in names and (match := pattern.search(plain)):
                 hits.append((rule, plain.count(" ", 0, match.start())))
-    for rule, pattern in _shapes():
-        if any(mark in lowered for mark in rule.triggers) and (match := pattern.search(form.text)):
+    for index in sorted({index for mark, index in _MARKS if mark in lowered}):
+        rule, pattern = _shapes()[index]
+        if match := pattern.search(form.text):
             hits.append((rule, len(_WORDS.findall(form.text[max(0, match.start() - 4096) : match.start()]))))
     return _combined(hits) if hits else NONE
 

@@ -14,7 +14,9 @@ from .found import Found
 REGIONS = ("US", "GB", "DE", "FR", "ES", "AU")
 """Numbering plans that are tried, in order, for numbers written without a country."""
 
-_CANDIDATE = re.compile(r"[+(0-9](?<![\w.,$€£#-].)(?:[ ().\-/]{0,3}[0-9]){6,16}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?![\w-])")
+_CANDIDATE = re.compile(
+    r"[+(0-9](?<![\w.,$€£#-].)(?:[ ().\-/]{0,3}[0-9]){6,16}(?:\s?(?:x|ext\.?)\s?\d{1,6})?(?!\w|-\d)"
+)
 _AMERICAN = re.compile(
     r"(?:\+?1[-. ]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
 )
@@ -51,12 +53,16 @@ def find_phones(text: str, taken: Sequence[Found]) -> Iterator[Found]:
 
 
 def _is_phone(written: str, before: str, after: str) -> bool:
-    digits = re.sub(r"\D", "", re.split(r"x|ext", written)[0])
+    digits = "".join(filter(str.isdecimal, written.partition("x")[0]))
     if written.startswith(("+", "(+")) or (digits.startswith("00") and len(digits) > 10):
         return 8 <= len(digits) <= 17 and _possible("+" + digits.removeprefix("00"), None)
     if _AMERICAN.fullmatch(written):
         return True
-    if len(digits) < 7 or _OTHERWISE.search(before) or not (_SAID.search(before) or _SAID_AFTER.match(after)):
+    if (
+        not 7 <= len(digits) <= 13
+        or _OTHERWISE.search(before)
+        or not (_SAID.search(before) or _SAID_AFTER.match(after))
+    ):
         return False
     return any(_possible(digits, region) for region in REGIONS)
 

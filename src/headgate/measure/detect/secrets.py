@@ -95,15 +95,18 @@ def find_secrets(text: str, detect_secrets: bool = False) -> list[Found]:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...]:
-    return tuple((name, hints, re.compile(pattern)) for name, hints, pattern in _FORMATS)
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((name, re.compile(pattern)) for name, _, pattern in _FORMATS)
+
+
+_HINTS = tuple((hint, index) for index, (_, hints, _) in enumerate(_FORMATS) for hint in hints)
 
 
 def _find(text: str) -> Iterator[Found]:
-    for name, hints, pattern in _patterns():
-        if any(hint in text for hint in hints):
-            for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), name)
+    for index in {index for hint, index in _HINTS if hint in text}:
+        name, pattern = _patterns()[index]
+        for match in pattern.finditer(text):
+            yield Found(match.start(), match.end(), name)
     if "eyJ" in text:
         for match in _JWT.finditer(text):
             if _is_json(match[1]) and _is_json(match[2]):
