@@ -160,9 +160,12 @@ def serving(root: Path, **environment: str) -> Iterator[Served]:
     try:
         yield Served(root, url, process, log)
     finally:
-        if process.poll() is None:
+        died = process.poll()
+        if died is None:
             process.send_signal(signal.SIGTERM)
             process.wait(40)
+        assert died in (None, 0), f"the server died ({died}): {log.read_text()[-3000:]}"
+        assert process.returncode == 0, f"the server ended badly: {log.read_text()[-3000:]}"
         process.stdout.close()
 
 

@@ -18,7 +18,7 @@ from headgate.platform import live_server
 pytestmark = pytest.mark.slow
 
 
-def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any, do: Any) -> None:
+def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any, do: Any, wait_for: Any) -> None:
     with serving(copied) as server:
         note = copied / ".headgate" / "server.json"
         assert stat.S_IMODE(note.stat().st_mode) == 0o600
@@ -26,7 +26,7 @@ def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any,
         assert found is not None
         assert (found.url, found.pid) == (server.url, server.process.pid)
         key = do(copied, "key.create", {"person": "ada", "role": ["admin"]})["token"]
-        assert '"operation":"key.create"' in server.log.read_text()
+        assert wait_for(lambda: '"operation":"key.create"' in server.log.read_text())
         assert do(copied, "key.list", {})["keys"], "whoever can read the server's file is still administrator"
         assert do(copied, "key.list", {}, HEADGATE_KEY=key)["keys"][0]["person"] == "ada"
     assert not note.exists()

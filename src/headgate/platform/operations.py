@@ -74,6 +74,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("incident.to-scenario", "improve:to_scenario", "operate", "job", "turn an incident into a scenario"),
     _row("review.list", "improve:list_reviews", "review", "read", "list what waits for a person"),
     _row("review.show", "improve:show_review", "review", "read", "show one question and its decision"),
+    _row("review.answer", "improve:answer_of", "chat", "read", "fetch the answer to a held request"),
     _row("review.decide", "improve:decide", "review", "change", "answer what waits for a person"),
     _row("feedback.add", "improve:add_feedback", "feedback", "change", "say whether an answer was good"),
     _row("proposal.list", "improve:list_proposals", "read", "read", "list what the server would add to files"),
