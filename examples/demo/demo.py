@@ -9,10 +9,40 @@ import shutil
 import sys
 from pathlib import Path
 
-from acts import Demo, ending
-from stage import Failed, Stage
+from acts import Demo
+from stage import Failed, Stage, short
 
 ROOT = Path(__file__).parents[2]
+
+
+def ending(demo: Demo) -> None:
+    """The last screen: what happened, digests, timings, cost, what to try next."""
+    stage = demo.stage
+    audit = stage.run("audit", "verify", quiet=True, key=demo.keys["reviewer"])
+    traces = stage.run("trace", "list", "--source", "live", "--limit", "1000", quiet=True, key=demo.keys["oncall"])[
+        "traces"
+    ]
+    cost = sum(float(trace["cost_usd"]) for trace in traces)
+    lines = [
+        f"first release   {short(demo.releases['first'])}   {demo.told['evidence']}; router {demo.told['router']}",
+        f"fixed release   {short(demo.releases['fixed'])}   in prod now",
+        *(f"stopped         {name}: {demo.told[name]}" for name in ("bad prompt", "weak policy", "weak gate")),
+        f"served          {demo.told['traffic']}; {len(traces)} traces, ${cost:.4f} in all",
+        f"audit           {audit['entries']} entries, chain intact",
+        f"took            {stage.elapsed():.0f} s, {stage.commands} commands",
+    ]
+    stage.console.print("\n[bold green]What happened[/]")
+    for line in lines:
+        stage.console.print(f"  {line}")
+    stage.console.print(
+        "\n[bold]Try next[/]\n"
+        "  cd demo && source ../.venv/bin/activate\n"
+        "  headgate release list                   headgate release diff "
+        f"{short(demo.releases['first'])} {short(demo.releases['fixed'])}\n"
+        "  headgate trace list --where route=high_risk      headgate audit list\n"
+        "  headgate serve                          then point any OpenAI client at it, model [bold]support[/]\n"
+        f"Keys of this demo: engineer {demo.keys['engineer']}, reviewer {demo.keys['reviewer']}"
+    )
 
 
 def main() -> int:

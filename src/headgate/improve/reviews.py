@@ -53,6 +53,15 @@ class Review(BaseModel):
     decided_at: str | None
 
 
+class ReviewAnswer(BaseModel):
+    """What the application that was told to wait may read: whether a human has answered, and the answer."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    state: Literal["open", "decided"]
+    answer: str | None
+
+
 class ReviewList(BaseModel):
     model_config = ConfigDict(frozen=True)
     reviews: list[Review]
@@ -90,6 +99,14 @@ def list_reviews(ctx: Context, request: ReviewQuery) -> ReviewList:
 def show_review(ctx: Context, request: ReviewShow) -> Review:
     """Show one review; a held request's answer stands in its decision."""
     return _get(ctx, request.review_id)
+
+
+def answer_of(ctx: Context, request: ReviewShow) -> ReviewAnswer:
+    """Fetch the answer to a held request by the id that `x-headgate-review` carried."""
+    review = _get(ctx, request.review_id)
+    if review.kind != "held":
+        raise NotFound(f"there is no held request {request.review_id}", "its id came in x-headgate-review")
+    return ReviewAnswer(id=review.id, state=review.state, answer=(review.decision or {}).get("answer"))
 
 
 def decide(ctx: Context, request: DecideReview) -> Review:
