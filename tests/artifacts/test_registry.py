@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,7 +22,7 @@ def draft(text: str = "hello", path: str = "prompts/answer", **more: Any) -> Dra
     return Draft("prompt", 1, path, {"text": text}, **more)
 
 
-def register(desk: Any, made: Draft, blobs: dict[str, str | None] | None = None) -> dict[str, Any]:
+def register(desk: Any, made: Draft, blobs: Mapping[str, str | None] | None = None) -> dict[str, Any]:
     request = {
         "kind": made.kind, "schema": made.schema, "path": made.path, "document": made.document, "about": made.about,
         "blobs": blobs or {},
@@ -110,7 +111,8 @@ def test_what_is_not_a_version_is_refused(field: str, value: object) -> None:
 
 
 def test_every_json_value_comes_back_and_still_verifies(desk: Any) -> None:
-    for value in ("\x00", "\\u0000", "ünï🙂", 1.0, 1e-9, -0.0, 2**53 - 1, None, [], {"": {}}):
+    values: tuple[Any, ...] = ("\x00", "\\u0000", "ünï🙂", 1.0, 1e-9, -0.0, 2**53 - 1, None, [], {"": {}})
+    for value in values:
         made = Draft("prompt", 1, "prompts/odd", {"value": value}, about={"value": value})
         shown = desk.call("artifact.show", {"name": register(desk, made)["digest"]})
         assert shown["document"] == {"value": value}

@@ -26,8 +26,8 @@ def main() -> None:
     here = world.World(Path(root), world.make_store(Path(data)), clock, world.Principal("alice", world.PROJECT))
     job_id = new_id("job")
     with here.store.records.begin() as tx:
-        new = {"operation": "evidence.run", "arguments": {}, "person": "alice", "now": clock.now()}
-        jobs.enqueue(tx, world.PROJECT, id=job_id, **new)
+        new = jobs.NewJob(id=job_id, operation="evidence.run", arguments={}, person="alice", now=clock.now())
+        jobs.enqueue(tx, world.PROJECT, **new)
         jobs.claim(tx, world.PROJECT, owner=jobs.owner_name(), now=clock.now(), lease_s=600, id=job_id)
     result = run(here.work(job_id), Evaluate.model_validate({"release": release, "suites": json.loads(pins)}))
     print(result.model_dump_json())

@@ -60,7 +60,7 @@ def kill_after(world: Any, result: EvidenceResult, cases: int) -> None:
         kept = [case.scenario for case in cases_of(tx, "acme-support", result.evidence)][:cases]
         table = tables.case_result
         tx.execute(delete(table).where(table.c.evidence_id == result.evidence, table.c.scenario.not_in(kept)))
-        values = {"state": "running", "digest": None, "summary": {}, "finished_at": None}
+        values: dict[str, Any] = {"state": "running", "digest": None, "summary": {}, "finished_at": None}
         tx.execute(update(tables.evidence).where(tables.evidence.c.id == result.evidence).values(**values))
 
 

@@ -21,7 +21,7 @@ def context(tx: Transaction, records: Records, clock: FakeClock, project: str = 
 def test_a_key_is_stored_as_a_hash_and_shown_once(records: Records, clock: FakeClock) -> None:
     with records.begin() as tx:
         ctx = context(tx, records, clock)
-        made = create_key(ctx, KeyCreate(person="ben", role=("app", "viewer"), budget_per_day="$5"))  # type: ignore[arg-type]
+        made = create_key(ctx, KeyCreate(person="ben", role=("app", "viewer"), budget_per_day="$5"))
         row = tx.one(select(tables.api_key))
         listed = list_keys(ctx, KeyQuery()).model_dump_json()
     assert re.fullmatch(r"hg_[0-9a-z]{22}_[0-9a-f]{48}", made.token)

@@ -10,15 +10,16 @@ import pytest
 import headgate.platform as platform
 
 STUB = (Path(platform.__file__).with_suffix(".pyi")).read_text(encoding="utf-8")
+NAMES: list[str] = vars(platform)["__all__"]
 
 
-@pytest.mark.parametrize("name", platform.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_public_name_is_there(name: str) -> None:
     assert getattr(platform, name) is not None
 
 
 def test_the_stub_types_exactly_the_public_names() -> None:
-    assert sorted(re.findall(r" as (\w+)$", STUB, re.MULTILINE)) == sorted(platform.__all__)
+    assert sorted(re.findall(r" as (\w+)$", STUB, re.MULTILINE)) == sorted(NAMES)
 
 
 def test_a_name_that_is_none_says_so() -> None:

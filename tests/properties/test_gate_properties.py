@@ -110,6 +110,6 @@ def test_a_model_metric_needs_its_support(value: float, n: int, bar: float) -> N
 @CALM
 @given(some.lists(some.sampled_from(["pass", "fail", "review"]), max_size=8))
 def test_the_gate_is_as_bad_as_its_worst_rule(outcomes: list[str]) -> None:
-    results = [RuleResult(rule="r", outcome=outcome) for outcome in outcomes]  # type: ignore[arg-type]
+    results = [RuleResult(rule="r", outcome=outcome) for outcome in outcomes]
     found = worst([result.outcome for result in results])
     assert RANK[found] == min((RANK[outcome] for outcome in outcomes), default=2)

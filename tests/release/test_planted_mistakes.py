@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,13 +135,13 @@ def test_a_mistake_is_told_once_with_its_place(world: Any, mistake: Mistake) -> 
     text = (world.root / mistake.file).read_text()
     assert mistake.old in text
     world.write(mistake.file, text.replace(mistake.old, mistake.new, 1))
-    run = {
+    runs: dict[str, Callable[[], object]] = {
         "create": lambda: create(world, ReleaseCreate()),
         "eval": lambda: evaluate(world, Eval()),
         "apply": lambda: apply(world, EnvironmentApply()),
-    }[mistake.by]
+    }
     with pytest.raises(InvalidInput) as caught:
-        run()
+        runs[mistake.by]()
     problem = caught.value
     assert problem.exit_code == 2
     assert problem.where is not None, problem

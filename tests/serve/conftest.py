@@ -99,7 +99,7 @@ class Model:
         try:
             if isinstance(said, BaseException):
                 raise said
-            pieces = said if isinstance(said, list) else [*_pieces(said, call.stream), end(said)]
+            pieces: list[Any] = said if isinstance(said, list) else [*_pieces(said, call.stream), end(said)]
             for piece in pieces:
                 if isinstance(piece, BaseException):
                     raise piece

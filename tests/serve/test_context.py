@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.kernel import Passage
-from headgate.serve.context import estimate, fit, in_context, numbered
+from headgate.serve.context import Fitted, estimate, fit, in_context, numbered
 from headgate.serve.prompt import Prompt, compile_prompt
 
+History = list[dict[str, Any]]
+Passages = tuple[Passage, ...]
 WORDS = st.text(alphabet="abc äöü 漢字{}[]\n", max_size=120)
 TURN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": WORDS})
 HISTORY = st.lists(TURN, max_size=12)
@@ -26,12 +28,14 @@ def prompt(sources: bool = True) -> Prompt:
     )
 
 
-def ask(history: list[dict[str, Any]], question: str, passages: tuple[Passage, ...], budget: int):
+def ask(history: History, question: str, passages: Passages, budget: int) -> Fitted:
     return fit(prompt(), [*history, {"role": "user", "content": question}], passages, {"question": question}, budget)
 
 
 @given(HISTORY, WORDS, PASSAGES, st.integers(1, 400))
-def test_the_budget_holds_unless_what_is_always_kept_exceeds_it(history, question, passages, budget) -> None:
+def test_the_budget_holds_unless_what_is_always_kept_exceeds_it(
+    history: History, question: str, passages: Passages, budget: int
+) -> None:
     fitted = ask(history, question, passages, budget)
     assert fitted.tokens == sum(estimate(message) for message in fitted.messages)
     if fitted.tokens > budget:
@@ -40,7 +44,7 @@ def test_the_budget_holds_unless_what_is_always_kept_exceeds_it(history, questio
 
 
 @given(HISTORY, WORDS, PASSAGES, st.integers(1, 400))
-def test_what_is_kept_is_the_newest_in_order(history, question, passages, budget) -> None:
+def test_what_is_kept_is_the_newest_in_order(history: History, question: str, passages: Passages, budget: int) -> None:
     fitted = ask(history, question, passages, budget)
     middle = fitted.messages[1:-1]
     assert fitted.messages[0]["role"] == "system"
@@ -56,7 +60,9 @@ def test_what_is_kept_is_the_newest_in_order(history, question, passages, budget
 
 
 @given(HISTORY, WORDS, PASSAGES, st.integers(1, 400))
-def test_sources_go_last_and_the_weakest_first(history, question, passages, budget) -> None:
+def test_sources_go_last_and_the_weakest_first(
+    history: History, question: str, passages: Passages, budget: int
+) -> None:
     fitted = ask(history, question, passages, budget)
     assert fitted.passages == passages[: len(fitted.passages)]
     assert fitted.dropped_passages == len(passages) - len(fitted.passages)
@@ -65,7 +71,7 @@ def test_sources_go_last_and_the_weakest_first(history, question, passages, budg
 
 
 @given(HISTORY, WORDS, PASSAGES)
-def test_with_room_nothing_is_lost(history, question, passages) -> None:
+def test_with_room_nothing_is_lost(history: History, question: str, passages: Passages) -> None:
     fitted = ask(history, question, passages, 1_000_000)
     assert fitted.messages[1:-1] == history
     assert fitted.passages == passages

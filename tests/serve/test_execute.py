@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tests.serve.conftest import GROUNDED, World, end
 
 from headgate.kernel import Answer, InvalidInput, Request
-from headgate.models import ProviderError
+from headgate.models import Delta, End, ProviderError
 from headgate.serve import answer
 
 QUESTION = "How long can I return a router?"
@@ -271,12 +272,12 @@ async def test_a_stream_that_need_not_be_verified_leaves_piece_by_piece(built: W
 async def test_a_stream_that_is_blocked_breaks_off_and_stops_the_model(built: World) -> None:
     reached: list[int] = []
 
-    async def long(call: Any):
+    async def long(call: Any) -> AsyncIterator[Delta | End]:
         for number, piece in enumerate(
             ["Hello there. ", "All is well. ", "The code is NL-OVERRIDE. ", *["More. "] * 50]
         ):
             reached.append(number)
-            yield __import__("headgate.models").models.Delta(piece)
+            yield Delta(piece)
         yield end()
 
     built.one.says = [long]
@@ -290,7 +291,7 @@ async def test_a_stream_that_is_blocked_breaks_off_and_stops_the_model(built: Wo
 async def test_whoever_leaves_cancels_the_call_upstream(built: World) -> None:
     waiting = asyncio.Event()
 
-    async def slow(call: Any):
+    async def slow(call: Any) -> AsyncIterator[End]:
         try:
             waiting.set()
             await asyncio.sleep(30)

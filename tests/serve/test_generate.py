@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -81,12 +81,12 @@ async def test_text_that_has_not_left_is_replaced_when_the_rest_never_comes(buil
     assert (given.text, given.status, given.reason) == (SAFE, "safe", "provider_protocol")
 
 
-async def hang(call: Any):
+async def hang(call: Any) -> AsyncIterator[End]:
     await asyncio.sleep(60)
     yield end()
 
 
-async def hang_after(call: Any):
+async def hang_after(call: Any) -> AsyncIterator[Delta]:
     yield Delta("Hello")
     await asyncio.sleep(60)
 
@@ -103,7 +103,7 @@ def raises_at_once(call: Any) -> Any:
     raise KeyError("x")
 
 
-async def closes_badly(call: Any):
+async def closes_badly(call: Any) -> AsyncIterator[Delta]:
     try:
         yield Delta("Hello")
         raise RuntimeError("x")
@@ -165,7 +165,7 @@ async def test_a_provider_that_hangs_is_left_for_the_next(built: World) -> None:
 
 
 async def test_time_that_a_provider_takes_is_not_our_overhead(built: World) -> None:
-    async def slow(call: Any):
+    async def slow(call: Any) -> AsyncIterator[Delta | End]:
         await asyncio.sleep(0.05)
         yield Delta("Hi!")
         await asyncio.sleep(0.05)
@@ -197,7 +197,7 @@ async def test_no_call_is_left_open(built: World) -> None:
 
 
 def dear(built: World) -> World:
-    built.one.cost = Price(input="$10", output="$100")  # type: ignore[arg-type]
+    built.one.cost = Price(input="$10", output="$100")
     return built
 
 
@@ -231,6 +231,6 @@ async def test_one_request_never_costs_more_than_the_contract_allows(world: Worl
 
 async def test_when_no_target_is_affordable_the_safe_template_is_sent(world: World) -> None:
     world.edit("contracts/support.yaml", "evidence:", "cost: {per_request: $0.000001}\nevidence:")
-    dear(world.build()).two.cost = Price(input="$10", output="$100")  # type: ignore[arg-type]
+    dear(world.build()).two.cost = Price(input="$10", output="$100")
     given = await world.ask(ASK)
     assert (given.status, given.reason, given.text) == ("safe", "cost_per_request", SAFE)

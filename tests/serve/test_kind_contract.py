@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.kernel import InvalidInput, plugins
+from headgate.kernel import Draft, InvalidInput, plugins
 from headgate.serve.kinds.contract import behavioural
 
 kind = plugins.load("kinds", "contract")
@@ -23,13 +23,14 @@ evidence: {citations: required, sources: [retrieval/handbook]}
 """
 
 
-def parsed(root: Path, text: str):
+def parsed(root: Path, text: str) -> Draft:
     for folder in ("contracts", "prompts"):
         (root / folder).mkdir(exist_ok=True)
     (root / "prompts/refuse.md").write_text("I cannot help with that.")
     (root / "prompts/answer.md").write_text("# user\n{{ question }}")
     (root / "contracts/support.yaml").write_text(text)
-    return kind.parse(root, "contracts/support")
+    draft: Draft = kind.parse(root, "contracts/support")
+    return draft
 
 
 def test_targets_are_no_part_of_the_identity(tmp_path: Path) -> None:

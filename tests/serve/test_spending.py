@@ -11,7 +11,7 @@ import pytest
 from tests.serve.conftest import PROJECT, World, end
 
 from headgate.kernel import Exhausted, day
-from headgate.models import Price
+from headgate.models import End, Price
 from headgate.serve import Purse, answer
 from headgate.store import Balance, ledger
 
@@ -23,7 +23,7 @@ DOLLAR = 1_000_000_000
 async def paid(built: World) -> AsyncIterator[World]:
     purse = Purse(built.records, built.runtime.clock)
     for model in (built.one, built.two):
-        model.cost = Price(input="$10", output="$100")  # type: ignore[arg-type]
+        model.cost = Price(input="$10", output="$100")
     yield built.around(purse=purse, app_per_day=10 * DOLLAR)
     await purse.close()
 
@@ -71,7 +71,7 @@ async def test_a_key_has_a_budget_of_its_own(paid: World) -> None:
 
 async def test_the_contracts_own_budget_binds(world: World) -> None:
     world.edit("contracts/support.yaml", "evidence:", "cost: {per_day: $0.00001, per_request: $9}\nevidence:")
-    world.build().one.cost = Price(input="$10", output="$100")  # type: ignore[arg-type]
+    world.build().one.cost = Price(input="$10", output="$100")
     world.around(purse=Purse(world.records, world.runtime.clock))
     assert world.snapshot.per_day == 10_000
     with pytest.raises(Exhausted):
@@ -99,7 +99,7 @@ async def test_what_costs_nothing_needs_no_budget(paid: World) -> None:
 async def test_whoever_leaves_has_paid_for_what_was_used(paid: World) -> None:
     waiting = asyncio.Event()
 
-    async def slow(call: Any):
+    async def slow(call: Any) -> AsyncIterator[End]:
         waiting.set()
         await asyncio.sleep(30)
         yield end()

@@ -14,8 +14,10 @@ from pydantic import BaseModel
 
 
 class Workspace(Protocol):
-    root: Path
-    """The project's folder: the one that holds `headgate.yaml`."""
+    @property
+    def root(self) -> Path:
+        """The project's folder: the one that holds `headgate.yaml`."""
+        ...
 
     def call(self, operation: str, request: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
         """Run an operation by name and return its result as JSON-like data. Raises what the operation raises."""
