@@ -63,3 +63,53 @@ def test_a_gate_is_told_rule_by_rule() -> None:
 def test_text_is_clipped_to_a_line() -> None:
     assert clip("a\nb   c") == "a b c"
     assert len(clip("x" * 500)) == 100
+
+
+def test_points_in_time_are_told_as_dates() -> None:
+    made = {"created_at": 1_795_254_292.1, "created_by": "anna"}
+    assert "2026-11-21 09:44:52" in printed(plain, made)
+    assert "2026-11-21 09:44:52" in printed(plain, {"rows": [{"at": 1_795_254_292.1}]})
+    assert printed(plain, {"share": 0.25}).split() == ["share", "0.25"]
+
+
+def test_an_artifact_is_told_with_its_making() -> None:
+    artifact = importlib.import_module("headgate.cli.renderers.artifact").SHOW
+    row = {"path": "models/router", "kind": "model", "seq": 2, "digest": DIGEST, "created_at": 1_795_254_292.1}
+    text = printed(artifact["artifact.list"], {"artifacts": [{**row, "created_by": "anna"}]})
+    assert "2026-11-21 09:44:52" in text
+    assert "e+09" not in text
+    shown = {**row, "created_by": "anna", "blobs": [DIGEST], "document": {"format": "onnx"}}
+    text = printed(artifact["artifact.show"], {**shown, "about": {"metrics": {"accuracy": 0.93}}})
+    for part in ("2026-11-21 09:44:52 by anna", "metrics accuracy", "0.93", "onnx"):
+        assert part in text
+
+
+def test_long_comparisons_and_evaluations_end_with_where_the_rest_is() -> None:
+    show = importlib.import_module("headgate.cli.renderers.eval")
+    changes = [{"change": "worse", "words": f"case-{number} was pass, is fail"} for number in range(30)]
+    text = printed(show.compared, {"a": DIGEST, "b": DIGEST, "words": "30 worse", "suites": [], "changes": changes})
+    assert "case-19" in text
+    assert "case-20" not in text
+    assert "and 10 more" in text
+    suite = {"cases": 30, "pass": 5, "fail": 25, "review": 0, "error": 0}
+    case = {"verdict": "fail", "scenario": "s1", "suite": "suites/x", "answer": "no", "scores": []}
+    result = {"evidence": "ev_1", "release": DIGEST, "summary": {"suites": {"suites/x": suite}}, "digest": DIGEST}
+    assert "and 24 more: `headgate evidence show ev_1`" in printed(show.evaluated, {**result, "failing": [case]})
+
+
+def test_a_rule_without_a_value_says_why_it_passes() -> None:
+    rule = {
+        "rule": "no worse than in prod", "outcome": "pass", "value": None, "low": None, "high": None, "n": 0,
+        "failing": [], "explanation": "prod serves no release yet", "missing": False, "hint": "",
+    }  # fmt: skip
+    result = {"outcome": "pass", "release": DIGEST, "environment": "prod", "rules": [rule], "notes": [],
+              "evidence_digest": "", "rules_digest": "", "baseline": ""}  # fmt: skip
+    assert "prod serves no release yet" in printed(
+        importlib.import_module("headgate.cli.renderers.release").gate, result
+    )
+
+
+def test_a_monitor_says_on_which_side_it_is_bad() -> None:
+    row = {"app": "a", "environment": "prod", "monitor": "latency", "state": "ok", "value": 0.1, "unit": "s",
+           "low": 0.1, "high": 0.2, "bad": "high", "threshold": 2.0, "requests": 9}  # fmt: skip
+    assert "above 2" in printed(importlib.import_module("headgate.cli.renderers.monitor").listed, {"monitors": [row]})

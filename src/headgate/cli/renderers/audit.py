@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import line, outcome, table
+from .screen import line, outcome, table, when
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
-    rows = [[row["seq"], row["at"][:19], row["actor"], row["action"], row["target"]] for row in result["entries"]]
+    rows = [[row["seq"], when(row["at"]), row["actor"], row["action"], row["target"]] for row in result["entries"]]
     table(screen, ["entry", "at (UTC)", "who", "did", "to"], rows, "nothing was changed yet")
 
 

@@ -10,16 +10,25 @@ from rich.console import Console
 from .screen import clip, line, outcome, pairs, table
 
 _VERDICTS = ("pass", "fail", "review", "error")
+_MOST = 20
 
 
 def evaluated(screen: Console, result: Mapping[str, Any]) -> None:
     """Show an evidence: counts for each suite, models, and cases that did not pass."""
     line(screen, (str(result["evidence"]), "bold"), f"  judges {result['release']}")
     summary(screen, result["summary"])
-    cases(screen, result.get("failing") or result.get("cases") or ())
+    shown = result.get("failing") or result.get("cases") or ()
+    cases(screen, shown)
+    more = _not_passed(result["summary"]) - len(shown)
+    if result.get("failing") and more > 0:
+        line(screen, (f"… and {more} more: `headgate evidence show {result['evidence']}` lists them", "dim"))
     if result.get("comparison"):
         compared(screen, result["comparison"])
     pairs(screen, {"digest": result["digest"], "resumed": "yes" if result.get("resumed") else ""})
+
+
+def _not_passed(found: Mapping[str, Any]) -> int:
+    return sum(suite["cases"] - suite["pass"] for suite in (found.get("suites") or {}).values())
 
 
 def summary(screen: Console, found: Mapping[str, Any]) -> None:
@@ -62,8 +71,10 @@ def compared(screen: Console, result: Mapping[str, Any]) -> None:
         for suite in result["suites"]
     ]  # fmt: skip
     table(screen, ["suite", "cases", "better", "worse", "same", "change in pass rate"], rows)
-    for change in result["changes"]:
+    for change in result["changes"][:_MOST]:
         line(screen, "  ", outcome(change["change"]), change["words"])
+    if len(result["changes"]) > _MOST:
+        line(screen, (f"  … and {len(result['changes']) - _MOST} more; --json has all of them", "dim"))
 
 
 SHOW = {"eval": evaluated}

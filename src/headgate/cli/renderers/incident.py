@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import clip, line, outcome, pairs, table
+from .screen import clip, line, outcome, pairs, table, when
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
-        [row["id"], row["state"], row["opened_at"][:19], f"{row['app']}@{row['environment']}", row["source"],
+        [row["id"], row["state"], when(row["opened_at"]), f"{row['app']}@{row['environment']}", row["source"],
          clip(row["title"], 70)]
         for row in result["incidents"]
     ]  # fmt: skip

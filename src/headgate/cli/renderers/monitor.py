@@ -9,12 +9,15 @@ from rich.console import Console
 
 from .screen import line, table
 
+_SIDES = {"high": "above", "low": "below"}
+
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
         [
             f"{row['app']}@{row['environment']}", row["monitor"], row["state"], f"{row['value']:.4g} {row['unit']}",
-            f"{row['low']:.4g} … {row['high']:.4g}", f"{row['bad']} {row['threshold']:.4g}", row["requests"],
+            f"{row['low']:.4g} … {row['high']:.4g}", f"{_SIDES.get(row['bad'], row['bad'])} {row['threshold']:.4g}",
+            row["requests"],
         ]
         for row in result["monitors"]
     ]  # fmt: skip

@@ -16,7 +16,7 @@ def gate(screen: Console, result: Mapping[str, Any]) -> None:
     line(screen, outcome(result["outcome"]), f"{result['release']} for {result['environment']}")
     for rule in result["rules"]:
         line(screen, "  ", outcome(rule["outcome"]), rule["rule"], ("  " + figures(rule), "dim"))
-        if rule["outcome"] != "pass" and rule["explanation"]:
+        if (rule["outcome"] != "pass" or rule["value"] is None) and rule["explanation"]:
             line(screen, f"          {rule['explanation']}")
         if rule["failing"]:
             line(screen, ("          failing: ", "dim"), ", ".join(rule["failing"]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import clip, line, pairs, table
+from .screen import clip, line, pairs, table, when
 
 
 def asked(question: Mapping[str, Any]) -> str:
@@ -18,7 +18,7 @@ def asked(question: Mapping[str, Any]) -> str:
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
-        [row["id"], row["kind"], row["state"], row["app"], row["created_at"][:19], clip(asked(row["question"]), 70)]
+        [row["id"], row["kind"], row["state"], row["app"], when(row["created_at"]), clip(asked(row["question"]), 70)]
         for row in result["reviews"]
     ]
     table(screen, ["review", "kind", "state", "app", "since (UTC)", "question"], rows, "nothing waits for a person")

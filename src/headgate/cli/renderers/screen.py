@@ -53,12 +53,12 @@ def plain(screen: Console, result: Mapping[str, Any]) -> None:
     for value in result.values():
         if _rows(value):
             columns = [key for key in value[0] if not isinstance(value[0][key], list | dict)][:8]
-            table(screen, columns, [[row.get(column) for column in columns] for row in value])
+            table(screen, columns, [[_timed(column, row.get(column)) for column in columns] for row in value])
 
 
 def pairs(screen: Console, values: Mapping[str, Any]) -> None:
     """Show names and values, aligned."""
-    shown = {key: cell(value) for key, value in values.items() if value not in (None, "", [], {}, ())}
+    shown = {key: cell(_timed(key, value)) for key, value in values.items() if value not in (None, "", [], {}, ())}
     width = max((len(key) for key in shown), default=0)
     for key, value in shown.items():
         screen.print(Text.assemble((f"{key.replace('_', ' '):<{width}}  ", "dim"), value), soft_wrap=True)
@@ -104,6 +104,16 @@ def outcome(word: str) -> Text:
 def at(epoch: float | None) -> str:
     """Return a time as people read it, UTC."""
     return "–" if epoch is None else datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def when(iso: str | None) -> str:
+    """Return a time of the wire as people read it, to the second, UTC."""
+    return (iso or "–")[:19].replace("T", " ")
+
+
+def _timed(key: str, value: Any) -> Any:
+    """Show what is named as a point in time as one; a fraction of 1.8 billion seconds says nothing to anybody."""
+    return at(value) if isinstance(value, float) and (key == "at" or key.endswith("_at")) else value
 
 
 def clip(text: str, length: int = 100) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import clip, line, outcome, pairs, table
+from .screen import clip, line, outcome, pairs, table, when
 
 _BAR = 30
 
@@ -15,7 +15,7 @@ _BAR = 30
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
         [
-            row["trace_id"][:12], row["at"][:19], _served(row),
+            row["trace_id"][:12], when(row["at"]), _served(row),
             row["route"], row["status"], f"{row['latency_ms']:.0f} ms", f"${row['cost_usd']}", clip(row["question"], 48)
         ]
         for row in result["traces"]
@@ -33,7 +33,7 @@ def _served(row: Mapping[str, Any]) -> str:
 def shown(screen: Console, result: Mapping[str, Any]) -> None:
     """Show one request: why it ended as it did, how long each stage took, what was said."""
     row = result["summary"]
-    line(screen, outcome(row["status"]), (row["trace_id"], "bold"), f"  {row['at']}")
+    line(screen, outcome(row["status"]), (row["trace_id"], "bold"), f"  {when(row['at'])}")
     about = {"app": f"{row['app']}@{row['environment']}", "release": row["release"], "route": row["route"]}
     about |= {"label": result["label"], "model": row["model"], "reason": row["reason"]}
     about |= {"blocked by": result["blocked_by"], "cost": f"${row['cost_usd']}", "attempts": result["attempts"]}
