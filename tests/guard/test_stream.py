@@ -41,7 +41,16 @@ def test_any_pieces_leak_nothing(tools: ModuleType, sizes: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize(
-    "disguise", ["N\u200bL-OVER\u200bRIDE", "N L  -  O V E R R I D E", "ＮＬ-ＯＶＥＲＲＩＤＥ", "TkwtT1ZFUlJJREU="]
+    "disguise",
+    [
+        "N\u200bL-OVER\u200bRIDE",
+        "N L  -  O V E R R I D E",
+        (" " * 5).join("NLOVERRIDE"),
+        (" \n" * 20).join("NLOVERRIDE"),
+        ("\u200b" * 30).join("NLOVERRIDE"),
+        "ＮＬ-ＯＶＥＲＲＩＤＥ",
+        "TkwtT1ZFUlJJREU=",
+    ],
 )
 def test_stretched_and_encoded_texts_leak_nothing(tools: ModuleType, disguise: str) -> None:
     for size in (1, 3, 11):
