@@ -22,7 +22,7 @@ class Watch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     at_most: str | float | None = None
     at_least: str | float | None = None
-    over: Duration = Field(15 * 60 * 1_000_000, validate_default=True)
+    over: Duration = 15 * 60 * 1_000_000
     support: int = Field(20, ge=1, description="fewer requests than this raise nothing")
 
 
