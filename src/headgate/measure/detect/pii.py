@@ -96,7 +96,7 @@ def _cards(text: str) -> Iterator[Found]:
 def _is_card(written: str, text: str, at: int) -> bool:
     """Whether Luhn's checksum holds and an issuer, or the words before, say that it is a card."""
     digits = written.replace(" ", "").replace("-", "")
-    lengths = _LENGTHS.get(digits[:2]) or _LENGTHS.get(digits[0], range(12, 20))
+    lengths = _LENGTHS.get(digits[:2]) or _LENGTHS.get(digits[0]) or range(12, 20)
     issued = _PREFIXES.match(digits) and len(digits) in lengths
     if not issued and not _CARD_WORDS.search(text, max(0, at - 30), at):
         return False
