@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso, units
+from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso, text_of, units
 from headgate.store import Context, SpanQuery, Spans
 
 
@@ -20,7 +20,9 @@ class TraceQuery(BaseModel):
     release: str | None = Field(None, description="only this release (digest)")
     route: str | None = Field(None, description="only requests that took this route")
     status: str | None = Field(None, description="answered, refused, blocked, held, safe or error")
-    source: str | None = Field(None, description="live, evaluation or replay")
+    source: Literal["live", "evaluation", "replay", "all"] = Field(
+        "live", description="live, evaluation, replay or all"
+    )
     text: str | None = Field(None, description="words in the question or the answer")
     where: list[str] = Field(default_factory=list, description="attribute=value, e.g. model=local/extractive")
     last: Duration | None = Field(None, description="only the last 15m, 2h, 7d …")
@@ -87,7 +89,7 @@ def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
         release=request.release,
         route=request.route,
         status=request.status,
-        source=request.source,
+        source=None if request.source == "all" else request.source,
         since=ctx.clock.now() - request.last / 1e6 if request.last else None,
         text=request.text,
         attributes=_pairs(request.where),
@@ -138,6 +140,11 @@ def _pairs(where: list[str]) -> Mapping[str, str]:
     return pairs
 
 
+def _question(record: RequestRecord) -> str:
+    asked = [text_of(turn.get("content")) for turn in record.payload.get("messages", []) if turn.get("role") == "user"]
+    return asked[-1][:200] if asked else ""
+
+
 def _row(record: RequestRecord) -> TraceRow:
     return TraceRow(
         trace_id=record.trace_id,
@@ -152,5 +159,5 @@ def _row(record: RequestRecord) -> TraceRow:
         latency_ms=record.latency_us / 1000,
         cost_usd=units.usd(record.cost_nano),
         grounding=record.grounding,
-        question=str(record.payload.get("question", ""))[:200],
+        question=_question(record),
     )

@@ -59,7 +59,7 @@ class EnvironmentApprove(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     app: str = Field(description="the app")
     environment: str = Field(description="the environment whose rules wait")
-    rules_digest: str = Field(description="the digest of the waiting rules, from `environment show`")
+    rules_digest: str = Field(description="the digest of the waiting rules, or its beginning, from `environment show`")
 
 
 class EnvironmentResult(BaseModel):
@@ -102,6 +102,17 @@ class Move(BaseModel):
     detail: dict[str, Any]
 
 
+class WaitingRules(BaseModel):
+    """New rules that wait for somebody else to agree; the old ones bind until then."""
+
+    model_config = ConfigDict(frozen=True)
+    rules_digest: str
+    rules: list[str]
+    approvals: int
+    by: str
+    approved: list[str]
+
+
 class EnvironmentShown(BaseModel):
     """One environment: what it serves, which rules bind, which wait, what happened."""
 
@@ -117,7 +128,7 @@ class EnvironmentShown(BaseModel):
     watch: list[str]
     rules_digest: str
     rules_by: str
-    pending: dict[str, Any] | None
+    pending: WaitingRules | None
     history: list[Move]
 
 
@@ -177,7 +188,7 @@ def approve_rules(ctx: Context, request: EnvironmentApprove) -> EnvironmentResul
     """
     old = find_environment(ctx.tx, ctx.project, request.app, request.environment)
     pending = old.pending
-    if pending is None or pending.document.digest() != request.rules_digest:
+    if pending is None or not _names(request.rules_digest, pending.document.digest()):
         raise Conflict(f"no such rules wait for {old.name} of {old.app}", "see `headgate environment show`")
     if not ctx.principal.verified:
         raise Denied("nobody proved who approves", "approve with a person's key")
@@ -207,6 +218,12 @@ def _apply(ctx: Context, old: Environment, rules: EnvironmentRules, by: str, app
     detail = {"rules_digest": rules.digest(), "before": old.rules_digest, "by": by, "approvals": approved}
     new = advance(ctx, old, "rules", changes, detail)
     return _result(new, "applied", f"new rules bind {new.name} of {new.app}")
+
+
+def _names(given: str, digest: str) -> bool:
+    """Whether people mean `digest`: the whole of it, or its first eight digits or more."""
+    plain = given.removeprefix("sha256:")
+    return len(plain) >= 8 and digest.removeprefix("sha256:").startswith(plain)
 
 
 def _waiting(environment: Environment) -> EnvironmentResult:
@@ -240,13 +257,13 @@ def _shown(ctx: Context, environment: Environment, history: int) -> EnvironmentS
     pending, rules = environment.pending, environment.rules
     waiting = None
     if pending:
-        waiting = {
-            "rules_digest": pending.document.digest(),
-            "rules": [rule.words() for rule in pending.document.compiled()],
-            "approvals": pending.document.approvals,
-            "by": pending.by,
-            "approved": list(pending.approved),
-        }
+        waiting = WaitingRules(
+            rules_digest=pending.document.digest(),
+            rules=[rule.words() for rule in pending.document.compiled()],
+            approvals=pending.document.approvals,
+            by=pending.by,
+            approved=list(pending.approved),
+        )
     return EnvironmentShown(
         app=environment.app,
         environment=environment.name,

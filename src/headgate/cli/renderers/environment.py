@@ -21,14 +21,23 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
         for rule in row["rules"]:
             line(screen, f"  · {rule}")
         if row["pending"]:
-            waiting = row["pending"]
-            line(screen, ("  waiting rules ", "yellow"), str(waiting["digest"]), f" by {waiting['by']}")
-            for rule in waiting["rules"]:
-                line(screen, (f"  · {rule}", "yellow"))
+            _waiting(screen, row, row["pending"])
         moves = [[move["generation"], move["action"], move["stable"], move["person"], at(move["at"])]
                  for move in row["history"]]  # fmt: skip
         if moves:
             table(screen, ["generation", "action", "release", "by", "at"], moves)
+
+
+def _waiting(screen: Console, row: Mapping[str, Any], waiting: Mapping[str, Any]) -> None:
+    line(screen, ("  waiting ", "yellow"), waiting["rules_digest"], f" proposed by {waiting['by']}:")
+    before, after = set(row["rules"]), set(waiting["rules"])
+    for mark, rules in (("+", after - before), ("-", before - after)):
+        for rule in sorted(rules):
+            line(screen, (f"  {mark} {rule}", "yellow"))
+    if waiting["approvals"] != row["approvals"]:
+        line(screen, (f"  approvals {row['approvals']} → {waiting['approvals']}", "yellow"))
+    words = f"{row['app']} {row['environment']} {waiting['rules_digest']}"
+    line(screen, f"  somebody else agrees with: headgate environment approve {words}")
 
 
 def applied(screen: Console, result: Mapping[str, Any]) -> None:
