@@ -113,3 +113,15 @@ def test_a_monitor_says_on_which_side_it_is_bad() -> None:
     row = {"app": "a", "environment": "prod", "monitor": "latency", "state": "ok", "value": 0.1, "unit": "s",
            "low": 0.1, "high": 0.2, "bad": "high", "threshold": 2.0, "requests": 9}  # fmt: skip
     assert "above 2" in printed(importlib.import_module("headgate.cli.renderers.monitor").listed, {"monitors": [row]})
+
+
+def test_what_all_rules_lack_is_said_once() -> None:
+    rule = {
+        "rule": "no scenario fails", "outcome": "review", "value": None, "low": None, "high": None, "n": 0,
+        "failing": [], "explanation": "there is no evidence", "missing": True, "hint": "run `headgate eval`",
+    }  # fmt: skip
+    result = {"outcome": "review", "release": DIGEST, "environment": "prod", "rules": [rule, rule], "notes": [],
+              "evidence_digest": "", "rules_digest": "", "baseline": ""}  # fmt: skip
+    text = printed(importlib.import_module("headgate.cli.renderers.release").gate, result)
+    assert text.count("no scenario fails") == 2
+    assert text.count("there is no evidence") == text.count("headgate eval") == 1

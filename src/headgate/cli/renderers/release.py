@@ -14,8 +14,12 @@ from .screen import STYLES, at, line, outcome, pairs, table
 def gate(screen: Console, result: Mapping[str, Any]) -> None:
     """Show each rule: outcome, value with its interval, cases, and who failed it."""
     line(screen, outcome(result["outcome"]), f"{result['release']} for {result['environment']}")
+    told: tuple[str, str] | None = None
     for rule in result["rules"]:
         line(screen, "  ", outcome(rule["outcome"]), rule["rule"], ("  " + figures(rule), "dim"))
+        before, told = told, (rule["explanation"], rule["hint"])
+        if rule["missing"] and told == before:
+            continue
         if (rule["outcome"] != "pass" or rule["value"] is None) and rule["explanation"]:
             line(screen, f"          {rule['explanation']}")
         if rule["failing"]:
