@@ -19,6 +19,14 @@ from headgate.testing import FakeClock
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process tests that stand together, so that a server which a folder shares is started once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
 class Postgres:
     """A real PostgreSQL of this test session, from a wheel, and databases in it."""
 

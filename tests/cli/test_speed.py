@@ -19,6 +19,7 @@ def seconds(*command: str) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "limit"),
     [

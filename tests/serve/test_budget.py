@@ -79,6 +79,7 @@ async def test_each_limit_binds(records: Records) -> None:
     assert stands(records).settled == 800
 
 
+@pytest.mark.slow
 async def test_two_hundred_at_once_never_spend_more_than_there_is(records: Records) -> None:
     clock = Clock()
     purses = [Purse(records, clock, workers=4) for _ in range(4)]

@@ -63,6 +63,7 @@ def test_training_twice_gives_the_same_digest_and_another_seed_another(desk: Any
     assert trained(desk, seed=1).digest != first.digest
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_bytes(desk: Any) -> None:
     here = trained(desk).digest
     script = (
