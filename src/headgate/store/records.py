@@ -7,6 +7,7 @@ an `await`. After an I/O error of the disk nothing is tried again: what a failed
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ class Records:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = engine_of(url)
+        weakref.finalize(self, self.engine.dispose)
         self.dialect = cast(Dialect, self.engine.dialect.name)
         self.broken = ""
         self._writers = threading.Lock()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ class EmbeddedStore:
         self._lock = threading.Lock()
         self._speller = Speller(f"{chunk.title} {' '.join(chunk.trail)} {chunk.text}" for chunk in chunks)
         self._index = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._index.close)
         self._index.execute("CREATE VIRTUAL TABLE chunk USING fts5(title, heading, text, tokenize='unicode61')")
         self._index.executemany(
             "INSERT INTO chunk(rowid, title, heading, text) VALUES (?, ?, ?, ?)",
