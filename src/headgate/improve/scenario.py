@@ -170,7 +170,7 @@ def _offer(work: Work, tx: Transaction, incident: Incident, record: RequestRecor
         "file": f"{offered.suite}.yaml",
         "text": offered.text,
         "header": HEADER,
-        "reason": f"{incident.id}: {incident.title}"[:200],
+        "reason": f"{incident.id}: {_clean(incident.title)}"[:200],
         "subject": record.subject,
     }
     proposal_id = add_proposal(tx, project, proposal, work.principal.person, now)
