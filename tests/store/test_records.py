@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -120,8 +121,11 @@ def test_sqlite_is_used_safely(tmp_path: Path) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
         assert (tmp_path / "deep/er/records.db").exists()
-        with pytest.raises(sqlite3.OperationalError, match="locked"):  # BEGIN IMMEDIATE holds the write lock at once
-            sqlite3.connect(tmp_path / "deep/er/records.db", timeout=0).execute("BEGIN IMMEDIATE")
+        with (
+            closing(sqlite3.connect(tmp_path / "deep/er/records.db", timeout=0)) as rival,
+            pytest.raises(sqlite3.OperationalError, match="locked"),  # BEGIN IMMEDIATE holds the write lock at once
+        ):
+            rival.execute("BEGIN IMMEDIATE")
     assert pragma == {"journal_mode": "delete", "synchronous": 3, "foreign_keys": 1, "busy_timeout": 10_000}
     records.close()
 
@@ -141,7 +145,8 @@ def test_records_in_wal_mode_are_refused_while_another_program_holds_them(
         records.migrate()
     other.close()
     records.migrate()
-    assert sqlite3.connect(file).execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    with closing(sqlite3.connect(file)) as look:
+        assert look.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     records.close()
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -308,8 +309,9 @@ def test_more_than_the_queue_holds_is_dropped_counted_and_marked(file: str, monk
     assert len(spans.find(SpanQuery("acme", limit=99))) == 31
     reader = Spans(file, writer=False)
     assert reader.dropped == 20
-    gaps = sqlite3.connect(file.removeprefix("sqlite:///")).execute("SELECT project_id, since, until, dropped FROM gap")
-    assert gaps.fetchall() == [("acme", 1030.0, 1049.0, 20)]
+    with closing(sqlite3.connect(file.removeprefix("sqlite:///"))) as look:
+        gaps = look.execute("SELECT project_id, since, until, dropped FROM gap").fetchall()
+    assert gaps == [("acme", 1030.0, 1049.0, 20)]
     reader.close()
     spans.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -69,6 +70,8 @@ class Spans:
                 self._engines.append(engine)
                 _prepare(engine, self.url)
             self._writer = SpanWriter(engine, self._guard)
+        for engine in self._engines:
+            weakref.finalize(self, engine.dispose)
 
     @property
     def dropped(self) -> int:
