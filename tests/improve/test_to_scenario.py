@@ -27,8 +27,9 @@ from headgate.store import Work
 from headgate.testing import ScriptedModel
 
 if TYPE_CHECKING:
-    from headgate.improve.proposals import Proposal
     from tests.release.conftest import World
+
+    from headgate.improve.proposals import Proposal
 
 Traced = Callable[..., str]
 
