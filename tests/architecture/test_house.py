@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import statistics
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ PLUGIN_FOLDERS = {
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "base", "manager", "handler", "handlers", "misc"}
 
 
+@cache
 def parse(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 

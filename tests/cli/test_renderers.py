@@ -46,7 +46,7 @@ def test_what_has_no_renderer_is_shown_plainly() -> None:
 
 
 def test_a_gate_is_told_rule_by_rule() -> None:
-    rule = {
+    rule: dict[str, Any] = {
         "rule": "pass rate of suites/golden ≥ 95 %", "outcome": "fail", "value": 0.9, "low": 0.81, "high": 0.95,
         "n": 80, "failing": ["g01", "g02"], "explanation": "even the upper end is below",
         "missing": False, "hint": "",
@@ -98,7 +98,7 @@ def test_long_comparisons_and_evaluations_end_with_where_the_rest_is() -> None:
 
 
 def test_a_rule_without_a_value_says_why_it_passes() -> None:
-    rule = {
+    rule: dict[str, Any] = {
         "rule": "no worse than in prod", "outcome": "pass", "value": None, "low": None, "high": None, "n": 0,
         "failing": [], "explanation": "prod serves no release yet", "missing": False, "hint": "",
     }  # fmt: skip
@@ -116,7 +116,7 @@ def test_a_monitor_says_on_which_side_it_is_bad() -> None:
 
 
 def test_what_all_rules_lack_is_said_once() -> None:
-    rule = {
+    rule: dict[str, Any] = {
         "rule": "no scenario fails", "outcome": "review", "value": None, "low": None, "high": None, "n": 0,
         "failing": [], "explanation": "there is no evidence", "missing": True, "hint": "run `headgate eval`",
     }  # fmt: skip
