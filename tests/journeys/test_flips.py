@@ -57,6 +57,8 @@ def quiet(text: str, done: int = 0, total: int = 0) -> None:
 class Echo:
     """A provider that repeats its whole prompt, lets others run between two words, and breaks when told to."""
 
+    name = "bot"
+
     def identity(self, model: str) -> dict[str, Any]:
         return {"type": "echo", "model": model}
 
@@ -86,13 +88,14 @@ class Seen:
     by_release: Counter[str] = field(default_factory=Counter)
     by_status: Counter[str] = field(default_factory=Counter)
     overtaken: int = 0
+    due: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     wrong: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
 def releases(tmp_path: Path) -> dict[str, str]:
     """Both releases, made from the same files under another name; digest to name. `aleph` is served first."""
-    made = {}
+    made: dict[str, str] = {}
     for name in NAMES:
         for file, text in FILES.items():
             path = tmp_path / "project" / file
@@ -129,14 +132,15 @@ async def ask(gateway: Gateway, number: int, names: dict[str, str], seen: Seen) 
     now = gateway.environments.pin("acme", "support")
     seen.overtaken += now is None or now.generation != turn.pin.generation
     seen.done += 1
+    if seen.done % PER_FLIP == PER_FLIP // 2:
+        seen.due.release()
 
 
 async def flip(embedded: Embedded, names: dict[str, str], seen: Seen, first: str) -> None:
     """Promote and roll back in turn, once every 200 answers."""
     served = first
     for number in range(1, FLIPS + 1):
-        while seen.done < number * PER_FLIP - PER_FLIP // 2:
-            await asyncio.sleep(0.002)
+        await seen.due.acquire()
         other = next(digest for digest in names if digest != served)
         operation, asked = ("release.promote", {"release": other, "environment": "prod"})
         if number % 2 == 0:
