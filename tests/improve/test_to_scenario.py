@@ -189,3 +189,25 @@ def test_the_incident_of_one_trace_is_enough(desk: Desk, traced: Traced) -> None
     with desk.world.store.records.begin() as tx:
         made = open_from_trace(desk.world.context(tx), OpenFromTrace(trace_id=trace, title="too long"))
     assert desk.turn(made.id, "contains=10 days").reproduced
+
+
+def test_asking_again_replaces_what_was_offered(desk: Desk, traced: Traced) -> None:
+    incident = desk.incident(traced("How long?", release=desk.release))
+    desk.turn(incident, "contains=10 days")
+    again = desk.turn(incident, "contains=11 days")
+    [proposal] = desk.proposals()
+    assert proposal.id == again.proposal_id
+    assert "11 days" in proposal.text
+
+
+def test_two_traces_of_an_incident_are_two_scenarios_of_one_suite(desk: Desk, traced: Traced) -> None:
+    first = traced("First?", release=desk.release)
+    second = traced("Second?", release=desk.release, number=2)
+    incident = desk.incident(first, second)
+    for trace in (first, second):
+        desk.turn(incident, "contains=10 days", trace_id=trace)
+    texts = [item.text for item in desk.proposals()]
+    assert len(texts) == 2
+    desk.world.write("suites/both.yaml", "\n".join(texts))
+    document = plugins.load("kinds", "suite").parse(desk.world.root, "suites/both").document
+    assert len({item["id"] for item in document["scenarios"]}) == 2

@@ -109,7 +109,7 @@ def _scenario(incident: Incident, record: RequestRecord, request: ToScenario) ->
             f"the trace {record.trace_id} holds no conversation", "its payload was not stored, or is past its retention"
         )
     return Scenario(
-        id=f"incident-{incident.id[-8:]}",
+        id=_id(incident, record.trace_id),
         messages=tuple(messages),
         tags=(
             "incident",
@@ -128,6 +128,12 @@ def _scenario(incident: Incident, record: RequestRecord, request: ToScenario) ->
             "sources": [str(passage.get("source", "")) for passage in record.payload.get("passages", [])],
         },
     )
+
+
+def _id(incident: Incident, trace_id: str) -> str:
+    """Name the scenario after its incident, and after its trace too unless that is the incident's first."""
+    name = f"incident-{incident.id[-8:]}"
+    return name if incident.trace_ids[:1] in ([], [trace_id]) else f"{name}-{trace_id[:8]}"
 
 
 def _expectations(incident: Incident, request: ToScenario) -> tuple[Expectation, ...]:
@@ -166,6 +172,7 @@ def _judge(work: Work, release: str, scenario: Scenario) -> tuple[str, Answer, l
 
 def _offer(work: Work, tx: Transaction, incident: Incident, record: RequestRecord, offered: ScenarioOffered) -> str:
     project, now = work.principal.project, work.clock.now()
+    _supersede(tx, project, offered, now)
     proposal = {
         "file": f"{offered.suite}.yaml",
         "text": offered.text,
@@ -179,6 +186,21 @@ def _offer(work: Work, tx: Transaction, incident: Incident, record: RequestRecor
         update(table).where(table.c.project_id == project, table.c.id == incident.id).values(scenario=offered.scenario)
     )
     return proposal_id
+
+
+def _supersede(tx: Transaction, project: str, offered: ScenarioOffered, now: float) -> None:
+    """Dismiss what was offered before under this scenario's id: a suite that holds an id twice cannot be read."""
+    table = tables.proposal
+    tx.execute(
+        update(table)
+        .where(
+            table.c.project_id == project,
+            table.c.state == "open",
+            table.c.file == f"{offered.suite}.yaml",
+            table.c.text.startswith(f"- id: {offered.scenario}\n", autoescape=True),
+        )
+        .values(state="dismissed", applied_at=now)
+    )
 
 
 def _clean(text: str) -> str:
