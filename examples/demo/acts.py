@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.markup import escape
 from stage import HEADGATE, Failed, Stage, must, short
 from telling import answers, clip, figures, first_line, free_port, why
 from traffic import Reply, ask, client, many, questions, stream
@@ -298,7 +299,7 @@ class Demo:
             stage.say(f"the same files give the same release: {short(release)} is judged already")
         diff = stage.run("release", "diff", "prod", release, quiet=True)
         for change in diff["changes"][:3]:
-            stage.say(f"   [dim]{change['path']}: {'; '.join(change['sentences'][:2])}[/]")
+            stage.say(f"   [dim]{change['path']}: {escape(' '.join(' '.join(change['sentences'][:2]).split()))}[/]")
         gate = stage.run("release", "gate", release, "--environment", "prod", exits=(0, 100, 101))
         must(gate["outcome"] == "fail", f"{name} must be stopped, and the gate said {gate['outcome']}")
         for rule in [rule for rule in gate["rules"] if rule["outcome"] == "fail"][:3]:
