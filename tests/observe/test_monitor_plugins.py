@@ -15,14 +15,14 @@ Make = Callable[..., RequestRecord]
 GOOD: dict[str, dict[str, Any]] = {
     "error_rate": {"status": "answered"},
     "latency": {"latency_us": 300_000},
-    "cost": {"cost_nano": 1_000_000},
+    "cost_per_request": {"cost_nano": 1_000_000},
     "refusals": {"status": "answered"},
     "groundedness": {"grounding": 0.95},
 }
 BAD: dict[str, dict[str, Any]] = {
     "error_rate": {"status": "error"},
     "latency": {"latency_us": 9_000_000},
-    "cost": {"cost_nano": 90_000_000},
+    "cost_per_request": {"cost_nano": 90_000_000},
     "refusals": {"status": "blocked"},
     "groundedness": {"grounding": 0.1},
 }
@@ -56,7 +56,13 @@ def test_fewer_requests_than_the_support_raise_nothing_however_bad(make: Make, n
 
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
-    [("error_rate", 37, 3), ("refusals", 21, 9), ("latency", 28, 2), ("cost", 17, 3), ("groundedness", 14, 8)],
+    [
+        ("error_rate", 37, 3),
+        ("refusals", 21, 9),
+        ("latency", 28, 2),
+        ("cost_per_request", 17, 3),
+        ("groundedness", 14, 8),
+    ],
 )
 def test_a_value_beyond_its_bar_by_luck_alone_raises_nothing(make: Make, name: str, good: int, bad: int) -> None:
     signal, watched = measure(name, mixed(make, name, good, bad)), watch(name)
@@ -80,7 +86,13 @@ def test_the_worst_requests_are_bad_ones(make: Make, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("error_rate", 0.25), ("refusals", 0.25), ("cost", 0.02325), ("groundedness", 0.7375), ("latency", 9.0)],
+    [
+        ("error_rate", 0.25),
+        ("refusals", 0.25),
+        ("cost_per_request", 0.02325),
+        ("groundedness", 0.7375),
+        ("latency", 9.0),
+    ],
 )
 def test_values_are_in_the_monitors_unit(make: Make, name: str, value: float) -> None:
     signal = measure(name, mixed(make, name, 30, 10))

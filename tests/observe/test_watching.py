@@ -141,7 +141,7 @@ def test_environments_that_serve_nothing_are_not_watched(ctx: Context) -> None:
 
 def test_a_query_names_app_and_environment(ctx: Context) -> None:
     for app, name in (("desk", "prod"), ("support", "dev"), ("support", "prod")):
-        serve(ctx, ["cost"], name, app=app)
+        serve(ctx, ["cost_per_request"], name, app=app)
     asked = list_monitors(ctx, MonitorQuery(app="support", environment="prod")).monitors
     assert [(state.app, state.environment) for state in asked] == [("support", "prod")]
     assert len(list_monitors(ctx, MonitorQuery(environment="prod")).monitors) == 2

@@ -44,6 +44,8 @@ MISTAKES = [
             "environments.dev.approvals", "evidence"),
     Mistake("a negative number of approvals", "headgate.yaml", "approvals: 1", "approvals: -1", "headgate.yaml:8",
             "environments.prod.approvals"),
+    Mistake("monitor's threshold", "headgate.yaml", "approvals: 1}",
+            "approvals: 1, watch: [{latency: {at_most: fast}}]}", "headgate.yaml:8", "environments.prod.watch[0]", "a duration such as 2s"),
     Mistake("unknown monitor", "headgate.yaml", "approvals: 1}", "approvals: 1, watch: [eror_rate]}", "headgate.yaml:8",
             "environments.prod.watch[0]", "error_rate"),
     Mistake("rule's suite", "headgate.yaml", "{suite: suites/redteam", "{suite: suites/redtaem", "headgate.yaml:15",

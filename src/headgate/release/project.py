@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Duration, InvalidInput, Source, Unavailable, nearest, plugins, read_yaml, validate
+from headgate.observe import compile_watch
 
 from .rules import PairedRule, Rule, parse_rule
 
@@ -31,7 +32,7 @@ class EnvironmentEntry(BaseModel):
     model_config = _STRICT
     gate: str | None = None
     approvals: Annotated[int, Field(ge=0, le=10)] = 0
-    watch: tuple[str, ...] = ()
+    watch: tuple[str | dict[str, Any], ...] = ()
     max_age: Duration = MAX_AGE_US
 
 
@@ -153,8 +154,17 @@ def _check_environment(source: Source, name: str, entry: EnvironmentEntry, gates
     if entry.approvals and entry.gate is None:
         hint = "an approval binds the evidence that a gate judged"
         raise InvalidInput("approvals need a gate", hint, where=source.where((*at, "approvals")))
-    monitors = {monitor.replace("-", "_") for monitor in plugins.names("monitors")}
-    for index, monitor in enumerate(entry.watch):
-        if monitor.replace("-", "_") not in monitors:
-            where = source.where((*at, "watch", index))
-            raise InvalidInput(f"there is no monitor {monitor!r}", nearest(monitor, monitors), where=where)
+    for index, item in enumerate(entry.watch):
+        try:
+            check_watch(item)
+        except InvalidInput as problem:
+            raise InvalidInput(problem.message, problem.hint, where=source.where((*at, "watch", index))) from None
+
+
+def check_watch(item: Any) -> None:
+    """Check one thing to watch: `error_rate`, or `{error_rate: {at_most: 2%, over: 30m}}`. Raises InvalidInput."""
+    monitors = [monitor.replace("-", "_") for monitor in plugins.names("monitors")]
+    name = next(iter(item), "") if isinstance(item, Mapping) else str(item)
+    if name.replace("-", "_") not in monitors:
+        raise InvalidInput(f"there is no monitor {name!r}", nearest(name, monitors))
+    compile_watch([item])

@@ -8,6 +8,7 @@ rules judge. A candidate's branch can only ever propose.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,7 +31,7 @@ from .environments import (
     rules_document,
     rules_of,
 )
-from .project import AppName, Name, check_references, read_project
+from .project import AppName, Name, check_references, check_watch, read_project
 
 State = Literal["applied", "pending", "unchanged"]
 
@@ -163,6 +164,8 @@ def set_rules(ctx: Context, request: EnvironmentSet) -> EnvironmentResult:
     compiled = request.rules.compiled()
     if request.rules.approvals and not compiled:
         raise InvalidInput("approvals need a gate", "an approval binds the evidence that a gate judged")
+    for item in request.rules.watch:
+        check_watch(item)
     old = environment_or_none(ctx.tx, ctx.project, request.app, request.environment)
     if old is None:
         new = create_environment(ctx, request.app, request.environment, request.rules)
@@ -220,6 +223,14 @@ def _apply(ctx: Context, old: Environment, rules: EnvironmentRules, by: str, app
     return _result(new, "applied", f"new rules bind {new.name} of {new.app}")
 
 
+def watch_words(item: str | Mapping[str, Any]) -> str:
+    """Say what is watched: `error_rate`, or `error_rate (at_most 2%, over 30m)`."""
+    if isinstance(item, str):
+        return item
+    name, options = next(iter(item.items()))
+    return f"{name} ({', '.join(f'{key} {value}' for key, value in (options or {}).items())})"
+
+
 def _names(given: str, digest: str) -> bool:
     """Whether people mean `digest`: the whole of it, or its first eight digits or more."""
     plain = given.removeprefix("sha256:")
@@ -273,7 +284,7 @@ def _shown(ctx: Context, environment: Environment, history: int) -> EnvironmentS
         started_at=environment.started_at,
         rules=[rule.words() for rule in rules.compiled()] if rules else [],
         approvals=rules.approvals if rules else 0,
-        watch=list(rules.watch) if rules else [],
+        watch=[watch_words(item) for item in rules.watch] if rules else [],
         rules_digest=environment.rules_digest,
         rules_by=environment.rules_by,
         pending=waiting,
