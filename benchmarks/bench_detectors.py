@@ -1,7 +1,7 @@
 """How well and how fast the detectors work, on public data (skipped when absent) and on the template's own suites.
 
 Injection: recall by source, and false alarms on texts that are none. The rules were written with the misses of `deepset
-train`, `in the wild` and the template's red team in view; the misses of `deepset test` and `DAN` were not read. PII: F1
+train`, `in the wild` and the template's red team in view; the misses of `deepset test` were not read. PII: F1
 over exact spans; the words that announce a phone number were completed on this set, so expect less elsewhere. Secrets:
 recall on the formats that are looked for. Grounding: balanced accuracy of "every sentence is supported" against
 people's labels; SummEdits is the hard one. Last, time per text.
