@@ -43,3 +43,4 @@ def test_the_nearest_name_is_suggested_or_all_are_listed() -> None:
     assert nearest("ruoter", ["router", "risk"]) == "did you mean 'router'?"
     assert nearest("xyz", ["b", "a"]) == "valid: a, b"
     assert nearest("xyz", []) == ""
+    assert nearest("cost", ["cost_per_request", "error_rate"]) == "did you mean 'cost_per_request'?"

@@ -163,7 +163,7 @@ async def test_without_a_queue_the_hold_is_only_said(built: World) -> None:
     [
         {"messages": "hello"}, {"messages": []}, {"messages": [{"role": "alien", "content": "x"}]}, {"messages": ["x"]},
         {"messages": [{"role": "system", "content": "x"}]}, {"messages": [{"role": "user", "content": 5}]},
-        {"messages": [{"role": "user", "content": "x"}], "n": 3}, {},
+        {"messages": [{"role": "user", "content": "x"}], "n": 3}, {}, {"messages": [{"role": "user"}]},
         {"messages": [{"role": "user", "content": "x"}], "temperature": "hot"},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
         {"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]},

@@ -100,6 +100,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint naming the nearest of `valid` to `name`, or listing them when none is near."""
     choices = sorted(valid)
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    close = close or [choice for choice in choices if len(name) > 2 and name in choice][:1]
     if close:
         return f"did you mean {close[0]!r}?"
     return f"valid: {', '.join(choices)}" if choices else ""

@@ -93,6 +93,8 @@ def check_body(body: Mapping[str, Any]) -> None:
         if role not in _ROLES:
             hint = f"one of {', '.join(sorted(_ROLES))}; an app takes no tool messages"
             raise InvalidInput(f"messages[{index}] has no role that an app knows", hint)
+        if role == "user" and message.get("content") is None:
+            raise InvalidInput(f"messages[{index}] has no content")
         _check_content(message.get("content"), f"messages[{index}].content")
         asked = asked or role == "user"
     if not asked:
