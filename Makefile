@@ -17,7 +17,7 @@ demo: $(VENV)/.demo ## run the whole story on this machine, offline (about a min
 	@$(BIN)/python examples/demo/demo.py $(DEMO)
 
 test: $(VENV)/.dev ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-fast: $(VENV)/.dev ## run the tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
