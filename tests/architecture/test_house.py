@@ -110,3 +110,13 @@ def test_nothing_of_ours_unpickles() -> None:
             if isinstance(node, ast.ImportFrom):
                 names = {(node.module or "").split(".")[0]}
             assert not banned & names, f"{name(file)} imports {banned & names}"
+
+
+def test_no_two_modules_import_each_other() -> None:
+    import grimp
+
+    graph = grimp.build_graph("headgate", exclude_type_checking_imports=True)
+    left = {module: set(graph.find_modules_directly_imported_by(module)) for module in graph.modules}
+    while free := {module for module, needs in left.items() if not needs & left.keys()}:
+        left = {module: needs for module, needs in left.items() if module not in free}
+    assert not left, f"these modules lie on a circle of imports, or above one: {sorted(left)}"

@@ -1,3 +1,8 @@
+from .connection import LiveServer as LiveServer
+from .connection import Remote as Remote
+from .connection import connect as connect
+from .connection import live_server as live_server
+from .connection import run_operation as run_operation
 from .doctor import Finding as Finding
 from .doctor import examine as examine
 from .gateway import Gateway as Gateway
@@ -20,9 +25,6 @@ from .operations import find as find
 from .perform import Performer as Performer
 from .problems import error_of as error_of
 from .problems import problem_of as problem_of
-from .remote import LiveServer as LiveServer
-from .remote import Remote as Remote
-from .remote import live_server as live_server
 from .roles import ROLES as ROLES
 from .roles import authorise as authorise
 from .roles import permits as permits
@@ -41,6 +43,4 @@ from .workspace import FOLDER as FOLDER
 from .workspace import SERVER_FILE as SERVER_FILE
 from .workspace import Connection as Connection
 from .workspace import Desk as Desk
-from .workspace import connect as connect
 from .workspace import find_root as find_root
-from .workspace import run_operation as run_operation

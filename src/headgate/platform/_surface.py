@@ -9,17 +9,17 @@ import importlib
 from typing import Any
 
 _MODULES = {
+    "connection": ("LiveServer", "Remote", "connect", "live_server", "run_operation"),
     "doctor": ("Finding", "examine"),
     "gateway": ("Gateway", "Turn", "build_gateway"),
     "identity": ("Caller", "Identity", "Known", "unauthenticated"),
     "jobs": ("Clerk", "JobShow", "JobShown", "Worker", "show_job"),
     "perform": ("Performer",),
     "problems": ("error_of", "problem_of"),
-    "remote": ("LiveServer", "Remote", "live_server"),
     "roles": ("ROLES", "authorise", "permits"),
     "target": ("Target", "is_list", "read_request", "resolve"),
     "wiring": ("Embedded", "open_project"),
-    "workspace": ("FOLDER", "SERVER_FILE", "Connection", "Desk", "connect", "find_root", "run_operation"),
+    "workspace": ("FOLDER", "SERVER_FILE", "Connection", "Desk", "find_root"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -62,7 +62,7 @@ def _disk(start: Path) -> Finding:
 
 
 def _project(start: Path, settings: Settings) -> Iterator[Finding]:
-    from .remote import live_server
+    from .connection import live_server
     from .wiring import open_project
     from .workspace import FOLDER, SERVER_FILE
 

@@ -1,6 +1,6 @@
-"""Where operations run: in this process or on a server, behind one `call`; and the workspace of local operations.
+"""The project's folder, operations in this process, and the workspace that local operations get.
 
-Called by the CLI through `entry`. The result and the errors are the same wherever an operation runs.
+Called by `connection`, which chooses where operations run, and by `wiring`. It opens nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from headgate.kernel import NotFound, Principal
 
 from .operations import find
-from .settings import Settings
 
 if TYPE_CHECKING:
     from .jobs import Worker
@@ -83,62 +82,3 @@ class Desk:
 
     def report(self, text: str, done: int = 0, total: int = 0) -> None:
         self.shown(text, done, total)
-
-
-def connect(start: Path, settings: Settings, report: Report) -> Connection:
-    """Return where operations run: `HEADGATE_URL`, the live local server of the project at or above `start`, or here.
-
-    Raises NotFound when there is neither project nor URL, and what opening a project raises.
-    """
-    client = settings.client
-    if client.url:
-        from .remote import Remote
-
-        return Remote(client.url, report, client.key)
-    note = find_root(start) / FOLDER / SERVER_FILE
-    if note.exists():
-        from .remote import Remote, live_server
-
-        server = live_server(note)
-        if server is not None:
-            return Remote(server.url, report, client.key, server.token)
-    from .wiring import open_project
-
-    return open_project(start, settings).in_process(report)
-
-
-def run_operation(name: str, request: Mapping[str, Any], start: Path, settings: Settings, report: Report) -> Any:
-    """Run any operation to its end, as a person in the folder `start`, and return its result as JSON-like data.
-
-    Raises what the operation raises, and what `connect` raises. A request is checked before anything is opened.
-    """
-    from .target import read_request, resolve
-
-    operation = find(name)
-    target = resolve(operation)
-    checked = read_request(target.request, request)
-    root = find_root(start) if operation.sort == "local" else start
-    connection = _Later(lambda: connect(start, settings, report))
-    try:
-        if operation.sort != "local":
-            return connection.call(name, checked)
-        result: BaseModel = target.function(Desk(root, connection, report), checked)
-        return result.model_dump(mode="json", by_alias=True)
-    finally:
-        connection.close()
-
-
-class _Later:
-    """A connection that is made at the first call: checking files needs no database."""
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make, self._made = make, list[Connection]()
-
-    def call(self, operation: str, request: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
-        if not self._made:
-            self._made.append(self._make())
-        return self._made[0].call(operation, request)
-
-    def close(self) -> None:
-        for connection in self._made:
-            connection.close()

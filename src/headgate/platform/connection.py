@@ -1,6 +1,6 @@
-"""Operations on a server: the same call, the same result, the same errors. And finding a live local server.
+"""Where operations run: on a server or in this process, behind one `call`, with the same results and errors.
 
-Called by `entry`. It speaks to `/api` with the standard library's client, follows no redirects and keeps one
+Called by the CLI. A server is spoken to at `/api` with the standard library's client, without redirects, over one
 connection.
 """
 
@@ -10,7 +10,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from headgate.kernel import InvalidInput, Unavailable, new_id
 
 from .operations import find
 from .problems import error_of, raise_problem
-from .workspace import Report
+from .settings import Settings
+from .workspace import FOLDER, SERVER_FILE, Connection, Desk, Report, find_root
 
 _TIMEOUT_S = 120.0
 _POLL_S = 0.3
@@ -130,3 +131,58 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
         raise InvalidInput(f"{url!r} is no server's address", "write http://host:port or https://host")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     return kind(parts.hostname, parts.port, timeout=timeout_s)
+
+
+def connect(start: Path, settings: Settings, report: Report) -> Connection:
+    """Return where operations run: `HEADGATE_URL`, the live local server of the project at or above `start`, or here.
+
+    Raises NotFound when there is neither project nor URL, and what opening a project raises.
+    """
+    client = settings.client
+    if client.url:
+        return Remote(client.url, report, client.key)
+    note = find_root(start) / FOLDER / SERVER_FILE
+    if note.exists():
+        server = live_server(note)
+        if server is not None:
+            return Remote(server.url, report, client.key, server.token)
+    from .wiring import open_project
+
+    return open_project(start, settings).in_process(report)
+
+
+def run_operation(name: str, request: Mapping[str, Any], start: Path, settings: Settings, report: Report) -> Any:
+    """Run any operation to its end, as a person in the folder `start`, and return its result as JSON-like data.
+
+    Raises what the operation raises, and what `connect` raises. A request is checked before anything is opened.
+    """
+    from .target import read_request, resolve
+
+    operation = find(name)
+    target = resolve(operation)
+    checked = read_request(target.request, request)
+    root = find_root(start) if operation.sort == "local" else start
+    connection = _Later(lambda: connect(start, settings, report))
+    try:
+        if operation.sort != "local":
+            return connection.call(name, checked)
+        result: BaseModel = target.function(Desk(root, connection, report), checked)
+        return result.model_dump(mode="json", by_alias=True)
+    finally:
+        connection.close()
+
+
+class _Later:
+    """A connection that is made at the first call: checking files needs no database."""
+
+    def __init__(self, make: Callable[[], Connection]) -> None:
+        self._make, self._made = make, list[Connection]()
+
+    def call(self, operation: str, request: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+        if not self._made:
+            self._made.append(self._make())
+        return self._made[0].call(operation, request)
+
+    def close(self) -> None:
+        for connection in self._made:
+            connection.close()
