@@ -113,3 +113,11 @@ def test_a_page_can_be_followed(page: Path, tmp_path: Path) -> None:
         ["bash", "-c", "\n".join(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "AGENTS.md", *sorted((ROOT / "design").glob("*.md"))], ids=lambda page: page.name
+)
+def test_files_of_ours_that_a_page_names_exist(page: Path) -> None:
+    for named in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / named).exists() or (ROOT / "src/headgate" / named).exists(), named
