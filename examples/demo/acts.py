@@ -211,11 +211,13 @@ class Demo:
         must(attack.finish_reason == "content_filter", f"the injection must be blocked: {attack}")
         stage.stopped("injection blocked by the input guard; the refusal template was sent")
         private = ask(
-            api, "My card 4111 1111 1111 1111 was charged twice, and my e-mail is ana@example.com. Who do I contact?"
+            api,
+            "My card 4111 1111 1111 1111 was charged twice, my e-mail is someone@example.com. Whom do I contact?",
         )
         shown = stage.run("trace", "show", private.header("trace"), quiet=True, key=self.keys["oncall"])
         stored = json.dumps(shown)
-        must("4111" not in stored and "ana@example.com" not in stored, "the trace must hold no card number, no e-mail")
+        leaked = "4111" in stored or "someone@example.com" in stored
+        must(not leaked, "the trace must hold no card number and no e-mail address")
         stage.good("card number and e-mail masked before the model, the trace and the log saw them")
         risky = ask(api, "Someone is moving my number to another SIM right now and emptying my bank account!")
         must(risky.header("review"), f"a high-risk request must be held: {risky}")

@@ -59,5 +59,7 @@ class Desk:
 @pytest.fixture
 def desk(records: Records, clock: FakeClock, tmp_path: Path) -> Iterator[Desk]:
     spans = Spans(f"sqlite:///{tmp_path / 'spans.db'}", writer=False)
-    yield Desk(tmp_path, Store(records, Blobs("memory://"), spans, Secret(b"s" * 32)), clock, Principal("ada", "shop"))
+    yield Desk(
+        tmp_path, Store(records, Blobs("memory://"), spans, Secret(b"s" * 32)), clock, Principal("person_a", "shop")
+    )
     spans.close()

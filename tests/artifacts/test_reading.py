@@ -46,7 +46,14 @@ def test_digits_that_fit_several_are_refused_with_their_names(desk: Any, drafts:
     with desk.context() as ctx:
         for ending in "0", "1":
             row = {"project_id": "shop", "digest": "sha256:" + "ab" * 31 + "a" + ending, "kind": "prompt", "schema": 1}
-            rest = {"path": "p/x", "document": {}, "about": {}, "blobs": [], "created_at": 0.0, "created_by": "ada"}
+            rest = {
+                "path": "p/x",
+                "document": {},
+                "about": {},
+                "blobs": [],
+                "created_at": 0.0,
+                "created_by": "person_a",
+            }
             ctx.tx.execute(tables.artifact.insert().values(**row, **rest))
     with pytest.raises(InvalidInput, match="several") as caught:
         desk.call("artifact.show", {"name": "abababababab"})
@@ -61,7 +68,7 @@ def test_a_name_that_fits_nothing_suggests_the_nearest(desk: Any, drafts: list[D
         with pytest.raises(NotFound):
             desk.call("artifact.show", {"name": name})
     with pytest.raises(NotFound, match="no artifact") as caught:
-        desk.be("eve", "elsewhere").call("artifact.show", {"name": "models/router"})
+        desk.be("intruder", "elsewhere").call("artifact.show", {"name": "models/router"})
     assert "nothing is registered" in caught.value.hint
 
 
@@ -70,7 +77,7 @@ def test_the_list_is_filtered_newest_first_and_bounded(desk: Any, drafts: list[D
     assert [row["digest"] for row in everything] == [draft.digest for draft in reversed(drafts)]
     assert len(desk.call("artifact.list", {"kind": "prompt"})["artifacts"]) == 2
     assert len(desk.call("artifact.list", {"limit": 1})["artifacts"]) == 1
-    assert desk.be("eve", "elsewhere").call("artifact.list", {})["artifacts"] == []
+    assert desk.be("intruder", "elsewhere").call("artifact.list", {})["artifacts"] == []
 
 
 def test_a_blob_is_handed_out_only_with_the_artifact_that_names_it(desk: Any, drafts: list[Draft]) -> None:

@@ -33,13 +33,13 @@ def register(desk: Any, made: Draft, blobs: Mapping[str, str | None] | None = No
 def test_a_version_is_named_by_its_content(desk: Any) -> None:
     version = register(desk, draft())
     assert version["digest"] == draft().digest
-    assert (version["new"], version["created_by"], version["path"]) == (True, "ada", "prompts/answer")
+    assert (version["new"], version["created_by"], version["path"]) == (True, "person_a", "prompts/answer")
 
 
 def test_registering_again_changes_nothing(desk: Any) -> None:
     first = register(desk, draft(about={"note": "first"}))
     desk.clock.advance(60)
-    again = register(desk.be("bob"), draft(about={"note": "second"}))
+    again = register(desk.be("person_d"), draft(about={"note": "second"}))
     assert again == {**first, "new": False}
     shown = desk.call("artifact.show", {"name": first["digest"]})
     assert shown["about"] == {"note": "first"}
@@ -76,7 +76,7 @@ def test_a_blob_that_is_only_named_must_be_there(desk: Any) -> None:
 
 def test_another_projects_blob_can_be_neither_seen_nor_named(desk: Any) -> None:
     register(desk, draft(), {blob_digest(PAGE): base64.b64encode(PAGE).decode()})
-    other = desk.be("eve", "elsewhere")
+    other = desk.be("intruder", "elsewhere")
     assert other.call("artifact.missing", {"digests": [blob_digest(PAGE), draft().digest]})["missing"] == [
         blob_digest(PAGE),
         draft().digest,
@@ -122,7 +122,7 @@ def test_what_json_cannot_hold_is_refused(desk: Any) -> None:
     for value in (float("nan"), 2**60):
         for made in (Draft("prompt", 1, "p/a", {"value": value}), Draft("prompt", 1, "p/a", {}, about={"v": value})):
             with desk.context() as ctx, pytest.raises(InvalidInput):
-                artifacts.put(ctx.tx, desk.store.blobs, "shop", made, "ada", 0.0)
+                artifacts.put(ctx.tx, desk.store.blobs, "shop", made, "person_a", 0.0)
 
 
 def test_racing_writers_of_one_path_make_one_version_each(desk: Any) -> None:

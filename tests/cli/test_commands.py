@@ -81,7 +81,7 @@ def test_every_command_has_options_with_help(operation: Operation) -> None:
         ("eval", ["a1"], {"suite": ("suites/golden",)}, {"release": "a1", "suite": ["suites/golden"]}),
         ("eval", [], {}, {}),
         ("environment.apply", ["prod"], {}, {"environment": "prod"}),
-        ("key.create", ["ben"], {"role": ("app", "viewer")}, {"person": "ben", "role": ["app", "viewer"]}),
+        ("key.create", ["person_b"], {"role": ("app", "viewer")}, {"person": "person_b", "role": ["app", "viewer"]}),
         ("feedback.add", ["t1"], {"rating": "down"}, {"trace_id": "t1", "rating": "down"}),
         ("check", [], {}, {}),
     ],
@@ -108,8 +108,8 @@ def test_a_word_too_many_or_too_few_is_wrong_use(name: str, values: Sequence[str
     [
         (["relase", "list"], 2, "release"),
         (["release", "lst"], 2, "release list"),
-        (["key", "create", "ben", "--rol", "app"], 2, "--role"),
-        (["key", "create", "ben", "--role", "viewr"], 2, "viewer"),
+        (["key", "create", "person_b", "--rol", "app"], 2, "--role"),
+        (["key", "create", "person_b", "--role", "viewr"], 2, "viewer"),
         (["key", "create"], 2, "PERSON"),
         (["key", "revoke", "key_none"], 4, "key list"),
         (["key", "list", "extra"], 2, "extra"),
@@ -158,11 +158,11 @@ def test_outside_a_project_the_way_in_is_told(tmp_path: Path) -> None:
 
 
 def test_results_are_json_for_scripts_and_text_for_people(project: Path) -> None:
-    made = headgate("key", "create", "ben", "--role", "admin", "--json", cwd=project)
+    made = headgate("key", "create", "person_b", "--role", "admin", "--json", cwd=project)
     assert made.returncode == 0, made.stderr
     token = json.loads(made.stdout)["token"]
     listed = headgate("key", "list", cwd=project, HEADGATE_KEY=token)
-    assert "ben" in listed.stdout
+    assert "person_b" in listed.stdout
     assert "\033[" not in listed.stdout, "no colours where nobody watches"
     entries = json.loads(headgate("audit", "list", "--json", cwd=project).stdout)["entries"]
     assert [entry["action"] for entry in entries] == ["key.create"]
@@ -177,7 +177,9 @@ def test_errors_are_json_too_when_asked(project: Path) -> None:
 
 
 def test_a_key_decides_who_acts(project: Path) -> None:
-    viewer = json.loads(headgate("key", "create", "eve", "--role", "viewer", "--json", cwd=project).stdout)["token"]
+    viewer = json.loads(headgate("key", "create", "intruder", "--role", "viewer", "--json", cwd=project).stdout)[
+        "token"
+    ]
     done = headgate("key", "create", "x", "--role", "app", cwd=project, HEADGATE_KEY=viewer)
     assert done.returncode == 3
     assert headgate("key", "list", cwd=project, HEADGATE_KEY="hg_wrong_key").returncode == 3
@@ -186,9 +188,9 @@ def test_a_key_decides_who_acts(project: Path) -> None:
 def test_a_broken_log_is_an_answer_with_exit_code_100(project: Path) -> None:
     import sqlite3
 
-    headgate("key", "create", "ben", "--role", "admin", cwd=project)
+    headgate("key", "create", "person_b", "--role", "admin", cwd=project)
     with sqlite3.connect(project / ".headgate" / "records.db") as records:
-        records.execute("UPDATE audit SET actor = 'eve'")
+        records.execute("UPDATE audit SET actor = 'intruder'")
     records.close()
     done = headgate("audit", "verify", "--json", cwd=project)
     assert done.returncode == 100

@@ -66,7 +66,7 @@ def test_text_is_clipped_to_a_line() -> None:
 
 
 def test_points_in_time_are_told_as_dates() -> None:
-    made = {"created_at": 1_795_254_292.1, "created_by": "anna"}
+    made = {"created_at": 1_795_254_292.1, "created_by": "visitor"}
     assert "2026-11-21 09:44:52" in printed(plain, made)
     assert "2026-11-21 09:44:52" in printed(plain, {"rows": [{"at": 1_795_254_292.1}]})
     assert printed(plain, {"share": 0.25}).split() == ["share", "0.25"]
@@ -75,12 +75,12 @@ def test_points_in_time_are_told_as_dates() -> None:
 def test_an_artifact_is_told_with_its_making() -> None:
     artifact = importlib.import_module("headgate.cli.renderers.artifact").SHOW
     row = {"path": "models/router", "kind": "model", "seq": 2, "digest": DIGEST, "created_at": 1_795_254_292.1}
-    text = printed(artifact["artifact.list"], {"artifacts": [{**row, "created_by": "anna"}]})
+    text = printed(artifact["artifact.list"], {"artifacts": [{**row, "created_by": "visitor"}]})
     assert "2026-11-21 09:44:52" in text
     assert "e+09" not in text
-    shown = {**row, "created_by": "anna", "blobs": [DIGEST], "document": {"format": "onnx"}}
+    shown = {**row, "created_by": "visitor", "blobs": [DIGEST], "document": {"format": "onnx"}}
     text = printed(artifact["artifact.show"], {**shown, "about": {"metrics": {"accuracy": 0.93}}})
-    for part in ("2026-11-21 09:44:52 by anna", "metrics accuracy", "0.93", "onnx"):
+    for part in ("2026-11-21 09:44:52 by visitor", "metrics accuracy", "0.93", "onnx"):
         assert part in text
 
 

@@ -11,9 +11,9 @@ from headgate.kernel import HeadgateError, InvalidInput, plugins
 
 READERS = list(plugins.names("readers"))
 GOOD = {
-    "csv": 'name,age\nada,36\n\n"O\'Neil, ""Jo""\nin two lines",\nbob,7\n',
-    "jsonl": '{"name": "ada", "age": "36"}\n\n{"name": "O\'Neil, \\"Jo\\"\\nin two lines"}\n\n'
-    '{"age": "7", "name": "bob"}\n',
+    "csv": 'name,age\nperson_a,36\n\n"O\'Neil, ""Jo""\nin two lines",\nperson_d,7\n',
+    "jsonl": '{"name": "person_a", "age": "36"}\n\n{"name": "O\'Neil, \\"Jo\\"\\nin two lines"}\n\n'
+    '{"age": "7", "name": "person_d"}\n',
 }
 LINES = {"csv": [2, 4, 6], "jsonl": [1, 3, 5]}
 RAGGED = {
@@ -45,7 +45,7 @@ def test_it_counts_its_behaviour(name: str) -> None:
 def test_it_reads_columns_rows_and_lines(name: str) -> None:
     table = reader(name).read(GOOD[name], f"a.{name}")
     assert table.columns == ("name", "age")
-    assert table.rows == [["ada", "36"], ['O\'Neil, "Jo"\nin two lines', None], ["bob", "7"]]
+    assert table.rows == [["person_a", "36"], ['O\'Neil, "Jo"\nin two lines', None], ["person_d", "7"]]
     assert table.lines == LINES[name]
     assert table.faults == []
 

@@ -52,8 +52,8 @@ def test_a_change_and_everything_it_writes_is_one_transaction(any_records: Recor
     def act(name: str, amount: int) -> None:
         with any_records.begin() as tx:
             tx.execute(insert(tables.project).values(id=name, created_at=1))
-            jobs.enqueue(tx, "acme", id=name, operation="x", arguments={}, person="ada", now=1)
-            audit.append(tx, project="acme", at=1, actor="ada", action="x", target=name, detail={})
+            jobs.enqueue(tx, "acme", id=name, operation="x", arguments={}, person="person_a", now=1)
+            audit.append(tx, project="acme", at=1, actor="person_a", action="x", target=name, detail={})
             ledger.reserve(tx, "acme", name, amount, [Limit("key:a", "2026-01-01", 10)], now=1, lease_s=60)
 
     act("one", 7)

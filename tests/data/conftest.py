@@ -53,7 +53,7 @@ class Desk:
     def call(self, operation: str, request: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
         function, model = OPERATIONS[operation]
         sent = request.model_dump(mode="json", by_alias=True) if isinstance(request, BaseModel) else dict(request)
-        principal = Principal("ada", "shop")
+        principal = Principal("person_a", "shop")
         with self.store.records.begin() as tx:
             ctx = Context(tx, principal, self.clock, self.store, {})
             result = function(ctx, model.model_validate(json.loads(json.dumps(sent))))

@@ -102,7 +102,7 @@ def test_lines_are_those_of_the_file_also_after_quoted_line_ends(desk: Any) -> N
 
 def test_personal_data_is_masked_in_samples(desk: Any) -> None:
     desk.edit(
-        "data/orders.csv", "where is my parcel", "mail ada.l@example.com or call +44 20 7946 0958 " + "please " * 9
+        "data/orders.csv", "where is my parcel", "mail person_a.l@example.com or call +44 20 7946 0958 " + "please " * 9
     )
     shown = report(desk).problems[0].value
     assert "example.com" not in shown

@@ -23,10 +23,10 @@ def main() -> None:
     spec.loader.exec_module(world)
     root, data, release, pins = sys.argv[1:]
     clock = SystemClock()
-    here = world.World(Path(root), world.make_store(Path(data)), clock, world.Principal("alice", world.PROJECT))
+    here = world.World(Path(root), world.make_store(Path(data)), clock, world.Principal("person_c", world.PROJECT))
     job_id = new_id("job")
     with here.store.records.begin() as tx:
-        new = jobs.NewJob(id=job_id, operation="evidence.run", arguments={}, person="alice", now=clock.now())
+        new = jobs.NewJob(id=job_id, operation="evidence.run", arguments={}, person="person_c", now=clock.now())
         jobs.enqueue(tx, world.PROJECT, **new)
         jobs.claim(tx, world.PROJECT, owner=jobs.owner_name(), now=clock.now(), lease_s=600, id=job_id)
     result = run(here.work(job_id), Evaluate.model_validate({"release": release, "suites": json.loads(pins)}))

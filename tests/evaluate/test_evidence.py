@@ -99,7 +99,7 @@ def test_a_run_that_somebody_works_on_is_left_alone(world: Any) -> None:
     from headgate.store import jobs
 
     with world.store.records.begin() as tx:
-        new = {"operation": "evidence.run", "arguments": {}, "person": "bob", "now": world.clock.at}
+        new = {"operation": "evidence.run", "arguments": {}, "person": "person_d", "now": world.clock.at}
         jobs.enqueue(tx, "acme-support", id="job_b", **new)
         jobs.claim(tx, "acme-support", owner="elsewhere:1:1", now=world.clock.at, lease_s=60, id="job_b")
     whole, _ = run_again(world, "job_b")

@@ -9,7 +9,7 @@ from headgate.platform import Performer
 from headgate.store import Store, audit, tables
 from headgate.testing import FakeClock
 
-ADMIN = Principal("ada", "acme", frozenset({"admin"}))
+ADMIN = Principal("person_a", "acme", frozenset({"admin"}))
 
 
 def performer(store: Store, clock: FakeClock, keys: int) -> Performer:
@@ -33,7 +33,7 @@ def test_an_untouched_log_passes(store: Store, clock: FakeClock) -> None:
 def test_a_changed_entry_is_named(store: Store, clock: FakeClock) -> None:
     runs = performer(store, clock, 3)
     with store.records.begin() as tx:
-        tx.execute(update(tables.audit).where(tables.audit.c.seq == 2).values(actor="eve"))
+        tx.execute(update(tables.audit).where(tables.audit.c.seq == 2).values(actor="intruder"))
     found = runs.perform(ADMIN, "audit.verify", {})
     assert (found["outcome"], found["at_seq"]) == ("fail", 2)
 

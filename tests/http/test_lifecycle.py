@@ -25,13 +25,13 @@ def test_commands_find_the_server_and_act_through_it(copied: Path, serving: Any,
         found = live_server(copied / ".headgate" / "server.json")
         assert found is not None
         assert (found.url, found.pid) == (server.url, server.process.pid)
-        key = do(copied, "key.create", {"person": "ada", "role": ["admin"]})["token"]
+        key = do(copied, "key.create", {"person": "person_a", "role": ["admin"]})["token"]
         assert wait_for(lambda: '"operation":"key.create"' in server.log.read_text())
         assert do(copied, "key.list", {})["keys"], "whoever can read the server's file is still administrator"
-        assert do(copied, "key.list", {}, HEADGATE_KEY=key)["keys"][0]["person"] == "ada"
+        assert do(copied, "key.list", {}, HEADGATE_KEY=key)["keys"][0]["person"] == "person_a"
     assert not note.exists()
     assert live_server(copied / ".headgate" / "server.json") is None
-    assert do(copied, "key.list", {})["keys"][0]["person"] == "ada", "without a server the same runs in process"
+    assert do(copied, "key.list", {})["keys"][0]["person"] == "person_a", "without a server the same runs in process"
 
 
 def test_a_note_of_a_dead_server_is_ignored(copied: Path, do: Any) -> None:
@@ -111,7 +111,7 @@ def test_an_unfinished_job_is_done_by_the_next_server(copied: Path, serving: Any
 
     release = do(copied, "release.list", {"app": "support"})["releases"][0]["digest"]
     embedded = open_project(copied, read_settings({}))
-    who = Principal("ada", "acme", frozenset({"admin"}))
+    who = Principal("person_a", "acme", frozenset({"admin"}))
     job = embedded.performer.perform(who, "evidence.run", {"release": release, "suites": []})["job"]
     embedded.close()
     with serving(copied) as server:

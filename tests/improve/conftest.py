@@ -28,7 +28,7 @@ QUESTION = "How long may I keep it?"
 
 @pytest.fixture
 def ctx(world: World) -> Iterator[Context]:
-    """A context with an open transaction, in the name of alice."""
+    """A context with an open transaction, in the name of person_c."""
     with world.store.records.begin() as tx:
         yield world.context(tx)
 

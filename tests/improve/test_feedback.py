@@ -52,7 +52,7 @@ def test_anything_less_opens_nothing_and_is_kept(ctx: Context, traced: Traced, s
     assert row is not None
     assert row["rating"] == {"up": 1, "down": -1, None: None}[said.get("rating")]
     assert (row["correction"], row["comment"]) == (said.get("correction"), said.get("comment"))
-    assert (row["person"], row["subject"]) == ("alice", "subject-1")
+    assert (row["person"], row["subject"]) == ("person_c", "subject-1")
 
 
 def test_a_trace_may_be_named_by_its_beginning(ctx: Context, traced: Traced) -> None:

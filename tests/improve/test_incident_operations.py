@@ -32,7 +32,7 @@ def test_an_incident_is_opened_from_a_trace(ctx: Context, traced: Traced) -> Non
 def test_an_incident_is_closed_once_with_a_note(ctx: Context, traced: Traced) -> None:
     made = open_from_trace(ctx, OpenFromTrace(trace_id=traced(), title="wrong"))
     closed = close(ctx, CloseIncident(incident_id=made.id, note="rolled back"))
-    assert (closed.state, closed.detail) == ("closed", {"closed_by": "alice", "note": "rolled back"})
+    assert (closed.state, closed.detail) == ("closed", {"closed_by": "person_c", "note": "rolled back"})
     assert closed.closed_at is not None
     with pytest.raises(Conflict):
         close(ctx, CloseIncident(incident_id=made.id, note="again"))

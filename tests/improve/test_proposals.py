@@ -42,7 +42,7 @@ class Desk:
     def offer(self, file: str = "suites/incidents.yaml", text: str = ITEM, header: str = HEADER) -> str:
         values = {"file": file, "text": text, "header": header, "reason": "inc_1: wrong", "subject": ""}
         with self.world.store.records.begin() as tx:
-            return add_proposal(tx, "acme-support", values, "bob", self.world.clock.now())
+            return add_proposal(tx, "acme-support", values, "person_d", self.world.clock.now())
 
     def listed(self, **query: Any) -> ProposalList:
         with self.world.store.records.read() as tx:

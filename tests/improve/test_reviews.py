@@ -29,7 +29,7 @@ def labelled(ctx: Context) -> str:
 def test_a_held_request_is_decided_by_an_answer(ctx: Context) -> None:
     review = held(ctx)
     decided = decide(ctx, DecideReview(review_id=review, answer="You may.", note="checked"))
-    assert (decided.state, decided.person) == ("decided", "alice")
+    assert (decided.state, decided.person) == ("decided", "person_c")
     assert decided.decision == {"answer": "You may.", "note": "checked"}
     assert show_review(ctx, ReviewShow(review_id=review)) == decided
 
@@ -52,7 +52,7 @@ def test_another_question_needs_a_label_or_an_answer(ctx: Context) -> None:
 def test_who_comes_second_gets_a_conflict_and_changes_nothing(ctx: Context) -> None:
     review = held(ctx)
     first = decide(ctx, DecideReview(review_id=review, answer="Yes"))
-    with pytest.raises(Conflict, match="alice"):
+    with pytest.raises(Conflict, match="person_c"):
         decide(ctx, DecideReview(review_id=review, answer="No"))
     assert show_review(ctx, ReviewShow(review_id=review)) == first
 

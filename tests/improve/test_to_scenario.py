@@ -117,7 +117,7 @@ def test_what_the_release_passes_is_not_offered(desk: Desk, traced: Traced) -> N
     assert desk.scenario_of(incident) is None
 
 
-SECRETS = ["ada.lovelace@mail.example", "DE89 3704 0044 0532 0130 00", "AKIAIOSFODNN7EXAMPLE"]
+SECRETS = ["person_a.lovelace@mail.example", "DE89 3704 0044 0532 0130 00", "AKIAIOSFODNN7EXAMPLE"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)

@@ -27,7 +27,7 @@ from headgate.store import SpanQuery
 
 FLIPS, PER_FLIP, AT_ONCE = 50, 200, 40
 NAMES = ("aleph", "bet")
-ADMIN = Principal("ada", "acme", frozenset({"admin"}))
+ADMIN = Principal("person_a", "acme", frozenset({"admin"}))
 MARK = re.compile(r"\brel-(\w+)\b")
 FILES = {
     "headgate.yaml": "headgate: 1\nproject: acme\nproviders:\n  bot: {type: scripted}\nenvironments:\n  prod: {}\n",

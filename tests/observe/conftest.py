@@ -34,6 +34,6 @@ def make(clock: FakeClock) -> Make:
 
 @pytest.fixture
 def ctx(store: Store, clock: FakeClock) -> Iterator[Context]:
-    """A context with an open transaction, in the name of ada."""
+    """A context with an open transaction, in the name of person_a."""
     with store.records.begin() as tx:
-        yield Context(tx, Principal("ada", PROJECT, frozenset({"admin"})), clock, store)
+        yield Context(tx, Principal("person_a", PROJECT, frozenset({"admin"})), clock, store)

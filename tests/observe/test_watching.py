@@ -28,7 +28,7 @@ def serve(ctx: Context, watch: list[Any], name: str = "prod", **changes: Any) ->
     """Have an environment serve a release and watch something."""
     row = {
         "project_id": "acme", "app": "support", "name": name, "generation": 2, "stable": RELEASE, "previous": None,
-        "started_at": 1.0, "rules": {"watch": watch}, "rules_digest": "d", "rules_by": "ada",
+        "started_at": 1.0, "rules": {"watch": watch}, "rules_digest": "d", "rules_by": "person_a",
     }  # fmt: skip
     ctx.tx.execute(insert(tables.environment).values(**{**row, **changes}))
 

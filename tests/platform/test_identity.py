@@ -11,7 +11,7 @@ from headgate.platform import Caller, Identity, Performer
 from headgate.store import Store
 from headgate.testing import FakeClock
 
-ADMIN = Principal("ada", "acme", frozenset({"admin"}))
+ADMIN = Principal("person_a", "acme", frozenset({"admin"}))
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def identity(store: Store, clock: FakeClock) -> Identity:
 
 
 def make(store: Store, clock: FakeClock, project: str = "acme", **more: Any) -> dict[str, Any]:
-    admin = Principal("ada", project, frozenset({"admin"}))
-    asked = {"person": "ben", "role": ["app"], **more}
+    admin = Principal("person_a", project, frozenset({"admin"}))
+    asked = {"person": "person_b", "role": ["app"], **more}
     return Performer(store, clock, {}).perform(admin, "key.create", asked)
 
 
@@ -61,7 +61,7 @@ def test_a_key_proves_its_person_roles_and_budget(identity: Identity, store: Sto
     identity.refresh()
     known = identity.identify(Caller(token=made["token"]))
     assert known is not None
-    assert known.principal == Principal("ben", "acme", frozenset({"app"}), made["id"], verified=True)
+    assert known.principal == Principal("person_b", "acme", frozenset({"app"}), made["id"], verified=True)
     assert known.per_day == 2_000_000_000
 
 
@@ -81,7 +81,7 @@ def test_a_key_with_one_changed_letter_is_unknown(identity: Identity, store: Sto
 def test_a_key_made_elsewhere_works_at_once(identity: Identity, store: Store, clock: FakeClock) -> None:
     token = make(store, clock)["token"]
     clock.advance(0.5)
-    assert identity.person(token).principal.person == "ben"
+    assert identity.person(token).principal.person == "person_b"
 
 
 def test_a_key_of_another_project_brings_its_own_project(identity: Identity, store: Store, clock: FakeClock) -> None:

@@ -12,7 +12,7 @@ from headgate.platform import OPERATIONS, Performer, permits
 from headgate.store import Store, audit, jobs, tables
 from headgate.testing import FakeClock
 
-ADMIN = Principal("ada", "acme", frozenset({"admin"}), "key_1", verified=True)
+ADMIN = Principal("person_a", "acme", frozenset({"admin"}), "key_1", verified=True)
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def entries(store: Store, project: str = "acme") -> list[Any]:
         return audit.entries(tx, project, 100)
 
 
-def make_key(performer: Performer, person: str = "ben", key: str = "", by: Principal = ADMIN) -> dict[str, Any]:
+def make_key(performer: Performer, person: str = "person_b", key: str = "", by: Principal = ADMIN) -> dict[str, Any]:
     return performer.perform(by, "key.create", {"person": person, "role": ["viewer"]}, key)
 
 
 def test_a_change_and_its_audit_entry_are_written_together(performer: Performer, store: Store) -> None:
     made = make_key(performer)
     (entry,) = entries(store)
-    assert (entry["actor"], entry["action"], entry["target"]) == ("ada", "key.create", made["id"])
+    assert (entry["actor"], entry["action"], entry["target"]) == ("person_a", "key.create", made["id"])
     assert entry["detail"]["verified"] is True
     assert entry["detail"]["roles"] == ["viewer"]
 
@@ -66,7 +66,9 @@ def test_the_same_key_and_request_do_it_once(performer: Performer, store: Store)
     assert len(entries(store)) == 1
 
 
-@pytest.mark.parametrize("other", [("carol", ADMIN), ("ben", Principal("eve", "acme", frozenset({"admin"})))])
+@pytest.mark.parametrize(
+    "other", [("person_e", ADMIN), ("person_b", Principal("intruder", "acme", frozenset({"admin"})))]
+)
 def test_the_same_key_for_another_request_or_person_is_a_conflict(
     performer: Performer, other: tuple[str, Principal]
 ) -> None:
@@ -77,7 +79,7 @@ def test_the_same_key_for_another_request_or_person_is_a_conflict(
 
 def test_the_same_key_in_another_project_is_another_key(performer: Performer) -> None:
     make_key(performer, key="once")
-    assert make_key(performer, key="once", by=Principal("ada", "other", frozenset({"admin"})))["token"]
+    assert make_key(performer, key="once", by=Principal("person_a", "other", frozenset({"admin"})))["token"]
 
 
 @pytest.mark.parametrize("key", ["with space", "x" * 201, "naïve", "line\nbreak"])
@@ -88,13 +90,13 @@ def test_an_idempotency_key_has_a_shape(performer: Performer, key: str) -> None:
 
 def test_an_unknown_key_of_a_request_names_the_nearest(performer: Performer) -> None:
     with pytest.raises(InvalidInput) as caught:
-        performer.perform(ADMIN, "key.create", {"persn": "ben", "person": "b", "role": ["viewer"]})
+        performer.perform(ADMIN, "key.create", {"persn": "person_b", "person": "b", "role": ["viewer"]})
     assert "person" in caught.value.hint
 
 
 def test_a_wrong_value_names_its_key_and_the_valid_ones(performer: Performer) -> None:
     with pytest.raises(InvalidInput) as caught:
-        performer.perform(ADMIN, "key.create", {"person": "ben", "role": ["viewr"]})
+        performer.perform(ADMIN, "key.create", {"person": "person_b", "role": ["viewr"]})
     assert caught.value.where is not None
     assert caught.value.where.key == "role[0]"
     assert "viewer" in caught.value.hint
@@ -102,7 +104,7 @@ def test_a_wrong_value_names_its_key_and_the_valid_ones(performer: Performer) ->
 
 @pytest.mark.parametrize("role", ["viewer", "app", "engineer", "reviewer", "operator", "nobody"])
 def test_a_role_without_the_permission_is_denied(performer: Performer, role: str) -> None:
-    who = Principal("mallory", "acme", frozenset({role}))
+    who = Principal("forger", "acme", frozenset({role}))
     with pytest.raises(Denied) as caught:
         make_key(performer, by=who)
     assert "admin" in caught.value.hint
@@ -125,7 +127,7 @@ def test_every_row_denies_a_principal_without_roles(performer: Performer) -> Non
 def test_a_foreign_key_is_not_there(performer: Performer) -> None:
     made = make_key(performer)
     with pytest.raises(NotFound):
-        performer.perform(Principal("eve", "other", frozenset({"admin"})), "key.revoke", {"key_id": made["id"]})
+        performer.perform(Principal("intruder", "other", frozenset({"admin"})), "key.revoke", {"key_id": made["id"]})
 
 
 def test_local_operations_are_refused(performer: Performer) -> None:
@@ -156,6 +158,6 @@ def test_listeners_hear_of_commits_only(performer: Performer) -> None:
 
 
 def test_text_that_people_wrote_stays_out_of_the_audit_log(performer: Performer, store: Store) -> None:
-    asked = {"person": "ben", "role": ["viewer"], "name": "the key of Ben's secret project"}
+    asked = {"person": "person_b", "role": ["viewer"], "name": "the key of Person_b's secret project"}
     performer.perform(ADMIN, "key.create", asked)
     assert "secret project" not in str(entries(store))

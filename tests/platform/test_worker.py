@@ -16,7 +16,7 @@ from headgate.platform.target import Target
 from headgate.store import Store, Work, jobs
 from headgate.testing import FakeClock
 
-ADMIN = Principal("ada", "acme", frozenset({"admin"}))
+ADMIN = Principal("person_a", "acme", frozenset({"admin"}))
 ASKED = {"release": "sha256:" + "a" * 64, "suites": []}
 
 
@@ -60,7 +60,7 @@ def quiet(text: str, done: int, total: int) -> None:
 
 def test_a_job_is_done_and_its_result_kept(worker: Worker, handle: Any, job: str, store: Store) -> None:
     def handler(work: Work, asked: Asked) -> Done:
-        assert work.principal.person == "ada"
+        assert work.principal.person == "person_a"
         assert work.job_id == job
         return Done(steps=3)
 

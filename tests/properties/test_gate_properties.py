@@ -22,7 +22,9 @@ def exam(verdicts: list[str], before: list[str] | None = None) -> Exam:
         Scenario(id=f"c{i}", messages=(Message(role="user", content="q"),), expect=expect) for i in range(len(verdicts))
     ]
     cases = [row(f"c{i}", verdict) for i, verdict in enumerate(verdicts)]
-    evidence = Evidence("ev_1", "new", "app", "d", {"suites": {"suites/s": "x"}}, "done", 0.0, 1.0, {}, "job", "alice")
+    evidence = Evidence(
+        "ev_1", "new", "app", "d", {"suites": {"suites/s": "x"}}, "done", 0.0, 1.0, {}, "job", "person_c"
+    )
     baselines = {}
     if before is not None:
         pairs = [

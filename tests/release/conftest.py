@@ -213,13 +213,13 @@ def empty_records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def world(tmp_path: Path, empty_records: Path) -> Any:
-    """The small project and an empty store on SQLite; the person is alice, proved by a key."""
+    """The small project and an empty store on SQLite; the person is person_c, proved by a key."""
     root = write_project(tmp_path / "project")
     data = tmp_path / "data"
     data.mkdir()
     shutil.copy(empty_records, data / "records.db")
     store = make_store(data)
     hasten(store.records)
-    yield World(root, store, Clock(NOW), Principal("alice", PROJECT)).be("alice")
+    yield World(root, store, Clock(NOW), Principal("person_c", PROJECT)).be("person_c")
     store.spans.close()
     store.records.close()

@@ -24,8 +24,8 @@ def judged(world: Any) -> str:
 
 def test_the_author_cannot_approve_with_any_key(world: Any, judged: str) -> None:
     for _ in range(2):
-        with pytest.raises(Denied, match="alice is an author"):
-            approve(world.be("alice"), judged)
+        with pytest.raises(Denied, match="person_c is an author"):
+            approve(world.be("person_c"), judged)
     assert not world.promote(judged).moved
 
 
@@ -33,11 +33,11 @@ def test_another_person_can_and_then_it_moves(world: Any, judged: str) -> None:
     first = world.promote(judged)
     assert (first.moved, first.outcome) == (False, "review")
     assert "release approve" in first.words
-    said = approve(world.be("bob"), judged)
-    assert (said["counts"], said["approvals"], said["needed"]) == (True, ["bob"], 1)
+    said = approve(world.be("person_d"), judged)
+    assert (said["counts"], said["approvals"], said["needed"]) == (True, ["person_d"], 1)
     moved = world.promote(judged)
     assert moved.moved
-    assert moved.approvals == ["bob"]
+    assert moved.approvals == ["person_d"]
 
 
 def test_an_unverified_approval_is_recorded_and_does_not_count(world: Any, judged: str) -> None:
@@ -47,14 +47,14 @@ def test_an_unverified_approval_is_recorded_and_does_not_count(world: Any, judge
 
 
 def test_two_keys_of_one_person_are_one_approval(world: Any, judged: str) -> None:
-    assert approve(world.be("bob"), judged)["new"]
-    assert not approve(world.be("bob"), judged)["new"]
+    assert approve(world.be("person_d"), judged)["new"]
+    assert not approve(world.be("person_d"), judged)["new"]
     with world.store.records.read() as tx:
         assert len(tx.all(select(tables.approval))) == 1
 
 
 def test_the_database_refuses_a_second_approval_of_one_person(world: Any, judged: str) -> None:
-    approve(world.be("bob"), judged)
+    approve(world.be("person_d"), judged)
     with world.store.records.read() as tx:
         row = dict(tx.one(select(tables.approval)))
     with pytest.raises(IntegrityError), world.store.records.begin() as tx:
@@ -62,22 +62,22 @@ def test_the_database_refuses_a_second_approval_of_one_person(world: Any, judged
 
 
 def test_an_edit_after_the_approval_is_another_release(world: Any, judged: str) -> None:
-    approve(world.be("bob"), judged)
+    approve(world.be("person_d"), judged)
     world.edit("prompts/answer.md", "shortly", "briefly")
     assert not world.promote(world.judged()).moved
 
 
 def test_new_rules_void_it(world: Any, judged: str) -> None:
-    approve(world.be("bob"), judged)
+    approve(world.be("person_d"), judged)
     world.edit("headgate.yaml", "at_least: 0.9", "at_least: 0.91")
     world.apply()
     waiting = world.environment()["pending"]["rules_digest"]
-    world.be("carol").call("environment.approve", {"app": "support", "environment": "prod", "rules_digest": waiting})
+    world.be("person_e").call("environment.approve", {"app": "support", "environment": "prod", "rules_digest": waiting})
     assert not world.promote(judged).moved
 
 
 def test_other_evidence_voids_it(world: Any, judged: str) -> None:
-    approve(world.be("bob"), judged)
+    approve(world.be("person_d"), judged)
     world.edit("suites/golden.yaml", "question c09", "question number c09")
     assert world.judged() == judged
     assert not world.promote(judged).moved
@@ -87,7 +87,7 @@ def test_another_baseline_voids_it(world: Any, judged: str) -> None:
     world.edit("prompts/answer.md", "shortly", "briefly")
     other = world.judged()
     for digest in (judged, other):
-        approve(world.be("bob"), digest)
+        approve(world.be("person_d"), digest)
     assert world.promote(other).moved
     assert not world.promote(judged).moved
 
@@ -95,29 +95,29 @@ def test_another_baseline_voids_it(world: Any, judged: str) -> None:
 def test_whoever_registered_a_new_version_is_an_author(world: Any) -> None:
     world.apply()
     world.edit("prompts/answer.md", "shortly", "briefly")
-    world.be("bob").create()
+    world.be("person_d").create()
     world.edit("prompts/safe.md", "answer", "help")
     digest = world.be("dave").judged()
-    with pytest.raises(Denied, match="bob is an author"):
-        approve(world.be("bob"), digest)
+    with pytest.raises(Denied, match="person_d is an author"):
+        approve(world.be("person_d"), digest)
     assert approve(world.be("erin"), digest)["counts"]
 
 
 def test_a_part_that_is_served_already_makes_nobody_an_author(world: Any, judged: str) -> None:
-    approve(world.be("bob"), judged)
+    approve(world.be("person_d"), judged)
     world.promote(judged)
     world.edit("prompts/answer.md", "shortly", "briefly")
-    digest = world.be("bob").judged()
-    assert approve(world.be("alice"), digest)["counts"]
+    digest = world.be("person_d").judged()
+    assert approve(world.be("person_c"), digest)["counts"]
 
 
 def test_what_fails_or_was_never_judged_cannot_be_approved(world: Any) -> None:
     world.apply()
     with pytest.raises(Conflict, match="headgate eval"):
-        approve(world.be("bob"), world.create())
+        approve(world.be("person_d"), world.create())
     world.edit("prompts/answer.md", "one", "broken")
     with pytest.raises(Conflict, match="nothing to approve"):
-        approve(world.be("bob"), world.judged())
+        approve(world.be("person_d"), world.judged())
 
 
 def test_a_review_moves_only_with_a_persons_judgement(world: Any) -> None:
@@ -127,5 +127,5 @@ def test_a_review_moves_only_with_a_persons_judgement(world: Any) -> None:
     digest = world.judged()
     assert world.gate(digest, "staging").outcome == "review"
     assert not world.promote(digest, "staging").moved
-    world.be("bob").call("release.approve", {"release": digest, "environment": "staging"})
+    world.be("person_d").call("release.approve", {"release": digest, "environment": "staging"})
     assert world.promote(digest, "staging").moved

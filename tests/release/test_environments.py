@@ -43,15 +43,15 @@ def test_weaker_rules_wait_and_the_old_ones_judge(world: Any) -> None:
 def test_somebody_else_must_agree(world: Any) -> None:
     world.apply()
     digest = weaken(world)
-    with pytest.raises(Denied, match="alice proposed"):
+    with pytest.raises(Denied, match="person_c proposed"):
         agree(world, digest)
     with pytest.raises(Denied, match="nobody proved"):
         agree(world.be("local", verified=False), digest)
-    assert agree(world.be("bob"), digest)["state"] == "applied"
+    assert agree(world.be("person_d"), digest)["state"] == "applied"
     shown = world.environment()
     assert "at least 50 %" in shown["rules"][0]
     assert shown["pending"] is None
-    assert shown["rules_by"] == "alice"
+    assert shown["rules_by"] == "person_c"
 
 
 def test_agreement_is_to_the_very_text(world: Any) -> None:
@@ -60,7 +60,7 @@ def test_agreement_is_to_the_very_text(world: Any) -> None:
     world.edit("headgate.yaml", "at_least: 0.5", "at_least: 0.1")
     apply(world, EnvironmentApply(environment="prod"))
     with pytest.raises(Conflict, match="no such rules wait"):
-        agree(world.be("bob"), digest)
+        agree(world.be("person_d"), digest)
 
 
 def test_dropping_the_approvals_needs_an_approval(world: Any) -> None:
@@ -75,9 +75,9 @@ def test_two_approvals_need_two_people(world: Any) -> None:
     world.edit("headgate.yaml", "approvals: 1", "approvals: 2")
     world.apply()
     digest = weaken(world)
-    assert agree(world.be("bob"), digest)["state"] == "pending"
-    assert agree(world.be("bob"), digest)["state"] == "pending"
-    assert agree(world.be("carol"), digest)["state"] == "applied"
+    assert agree(world.be("person_d"), digest)["state"] == "pending"
+    assert agree(world.be("person_d"), digest)["state"] == "pending"
+    assert agree(world.be("person_e"), digest)["state"] == "applied"
 
 
 def test_without_approvals_rules_change_at_once(world: Any) -> None:

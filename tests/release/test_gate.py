@@ -85,7 +85,7 @@ def test_the_rules_are_those_applied_not_those_of_the_branch(world: Any) -> None
 def test_a_paired_rule_looks_at_the_same_scenarios_of_what_is_served(world: Any) -> None:
     world.apply()
     served = world.judged()
-    world.be("bob").call("release.approve", {"release": served, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": served, "environment": "prod"})
     assert world.promote(served).moved
     world.edit("prompts/answer.md", "one", "two")
     result = world.gate(world.judged())
@@ -99,7 +99,7 @@ def test_a_paired_rule_looks_at_the_same_scenarios_of_what_is_served(world: Any)
 def test_a_baseline_never_judged_by_this_exam_asks_for_it(world: Any) -> None:
     world.apply()
     served = world.judged()
-    world.be("bob").call("release.approve", {"release": served, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": served, "environment": "prod"})
     world.promote(served)
     world.edit("suites/golden.yaml", "question c09", "question number c09")
     world.edit("prompts/answer.md", "one", "two")

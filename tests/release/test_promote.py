@@ -72,11 +72,11 @@ def test_rollback_and_back(world: Any) -> None:
 def test_rollback_needs_no_evidence_and_no_approval(world: Any) -> None:
     world.apply()
     first = world.judged()
-    world.be("bob").call("release.approve", {"release": first, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": first, "environment": "prod"})
     world.promote(first)
     world.edit("prompts/answer.md", "shortly", "briefly")
     second = world.judged()
-    world.be("bob").call("release.approve", {"release": second, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": second, "environment": "prod"})
     world.promote(second)
     world.clock.at += 100 * 86_400
     assert world.call("release.rollback", {"environment": "prod"})["release"] == first
@@ -129,12 +129,12 @@ def test_the_whole_way_on_both_databases(world: Any, records: Any) -> None:
     world.apply()
     first = world.judged()
     assert world.gate(first).outcome == "pass"
-    world.be("bob").call("release.approve", {"release": first, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": first, "environment": "prod"})
     assert world.promote(first).moved
     world.edit("prompts/answer.md", "one", "two")
     second = world.judged()
     assert world.call("compare", {"a": "prod", "b": second})["suites"][0]["worse"] == 1
-    world.be("bob").call("release.approve", {"release": second, "environment": "prod"})
+    world.be("person_d").call("release.approve", {"release": second, "environment": "prod"})
     assert world.promote(second).previous == first
     assert world.call("release.rollback", {"environment": "prod"})["release"] == first
     assert [move["action"] for move in world.environment()["history"]] == ["rollback", "promote", "promote", "rules"]

@@ -17,7 +17,7 @@ SECRET = Secret(b"k" * 32)
 Tamper = Callable[[Transaction], Any]
 
 
-def entry(tx: Transaction, number: int, actor: str = "ada", project: str = "acme") -> str:
+def entry(tx: Transaction, number: int, actor: str = "person_a", project: str = "acme") -> str:
     return audit.append(
         tx,
         project=project,
@@ -63,13 +63,13 @@ def put(tx: Transaction, row: dict[str, Any]) -> None:
 def rewrite_tail(tx: Transaction) -> None:
     tx.execute(delete(tables.audit).where(tables.audit.c.seq >= 5))
     for number in (5, 6):
-        entry(tx, number, "mallory")
+        entry(tx, number, "forger")
 
 
 def rewrite_all(tx: Transaction) -> None:
     tx.execute(delete(tables.audit))
     for number in range(1, 7):
-        entry(tx, number, "mallory")
+        entry(tx, number, "forger")
 
 
 def swap(tx: Transaction) -> None:
@@ -85,11 +85,11 @@ def copy_to_the_end(tx: Transaction) -> None:
 def insert_in_the_middle(tx: Transaction) -> None:
     for seq in (6, 5, 4):
         tx.execute(update(tables.audit).where(at(seq)).values(seq=seq + 1))
-    put(tx, {**row(tx, 3), "seq": 4, "actor": "mallory", "previous": row(tx, 3)["hash"]})
+    put(tx, {**row(tx, 3), "seq": 4, "actor": "forger", "previous": row(tx, 3)["hash"]})
 
 
 def fork(tx: Transaction) -> None:
-    put(tx, {**row(tx, 6), "seq": 7, "actor": "mallory", "previous": row(tx, 4)["hash"]})
+    put(tx, {**row(tx, 6), "seq": 7, "actor": "forger", "previous": row(tx, 4)["hash"]})
 
 
 def fork_from_the_beginning(tx: Transaction) -> None:
@@ -97,7 +97,7 @@ def fork_from_the_beginning(tx: Transaction) -> None:
 
 
 def replace_one(tx: Transaction) -> None:
-    changed = {**row(tx, 4), "actor": "mallory"}
+    changed = {**row(tx, 4), "actor": "forger"}
     tx.execute(delete(tables.audit).where(at(4)))
     put(tx, changed)
 

@@ -17,7 +17,9 @@ NOW = 1_000.0
 
 def enqueue(records: Records, name: str = "j1", project: str = "acme", now: float = NOW) -> None:
     with records.begin() as tx:
-        jobs.enqueue(tx, project, id=name, operation="evidence.run", arguments={"release": "r"}, person="ada", now=now)
+        jobs.enqueue(
+            tx, project, id=name, operation="evidence.run", arguments={"release": "r"}, person="person_a", now=now
+        )
 
 
 def claim(
@@ -37,7 +39,7 @@ def test_a_job_lives_its_life(records: Records) -> None:
     taken = claim(records)
     assert taken is not None
     assert (taken.state, taken.attempts, taken.token, taken.lease_until) == ("running", 1, 1, NOW + 30)
-    assert (taken.operation, taken.arguments, taken.person) == ("evidence.run", {"release": "r"}, "ada")
+    assert (taken.operation, taken.arguments, taken.person) == ("evidence.run", {"release": "r"}, "person_a")
     with records.begin() as tx:
         assert jobs.heartbeat(tx, taken.id, taken.token, now=NOW, lease_s=60, progress={"done": 3})
         assert jobs.finish(tx, taken.id, taken.token, {"ok": True}, NOW)
@@ -114,7 +116,7 @@ def test_a_dead_process_of_this_host_loses_its_job_at_once_even_behind_a_queue(r
     assert jobs.abandoned(taken, NOW)
     with records.begin() as tx:
         for number in range(60):
-            jobs.enqueue(tx, "acme", id=f"q{number}", operation="x", arguments={}, person="ada", now=NOW - 1)
+            jobs.enqueue(tx, "acme", id=f"q{number}", operation="x", arguments={}, person="person_a", now=NOW - 1)
     again = claim(records, jobs.owner_name())
     assert again is not None
     assert (again.id, again.attempts, again.token) == ("j1", 2, 2)
@@ -133,7 +135,7 @@ def test_a_living_process_and_another_host_are_never_called_dead(records: Record
 def test_many_running_jobs_do_not_hide_a_queued_one(records: Records) -> None:
     with records.begin() as tx:
         for number in range(60):
-            jobs.enqueue(tx, "acme", id=f"r{number}", operation="x", arguments={}, person="ada", now=NOW - 1)
+            jobs.enqueue(tx, "acme", id=f"r{number}", operation="x", arguments={}, person="person_a", now=NOW - 1)
             assert jobs.claim(tx, "acme", owner="elsewhere:1:1", now=NOW, lease_s=3600) is not None
     enqueue(records, "queued")
     taken = claim(records)
@@ -165,7 +167,7 @@ def test_many_claimers_never_share_a_job(records: Records) -> None:
 def test_work_whose_enqueuing_was_rolled_back_never_exists(records: Records) -> None:
     def fail() -> None:
         with records.begin() as tx:
-            jobs.enqueue(tx, "acme", id="j1", operation="x", arguments={}, person="ada", now=NOW)
+            jobs.enqueue(tx, "acme", id="j1", operation="x", arguments={}, person="person_a", now=NOW)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

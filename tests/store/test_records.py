@@ -227,7 +227,7 @@ def test_after_an_io_error_nothing_is_tried_again(tmp_path: Path) -> None:
 def test_addresses_that_cannot_be_used_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInput, match="SQLite or PostgreSQL"):
         Records("mysql://host/name")
-    records = Records("postgresql://ada:hunter2@127.0.0.1:1/none?connect_timeout=2")
+    records = Records("postgresql://person_a:hunter2@127.0.0.1:1/none?connect_timeout=2")
     with pytest.raises(Unavailable) as problem:
         records.begin().__enter__()
     assert "hunter2" not in str(problem.value)
