@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -94,15 +96,19 @@ def test_a_stop_lets_running_answers_end(copied: Path, serving: Any, lab: Any, b
         assert server.process.wait(10) == 0
 
 
-def test_a_server_is_ready_within_two_seconds(copied: Path, serving: Any) -> None:
-    """Measured three times, the best counts: this machine may be busy with something else."""
-    took = []
+def test_a_server_is_ready_soon(copied: Path, serving: Any) -> None:
+    """Measured in turn with a Python that only imports the libraries, which takes 0.25 s where nothing else runs: a
+    server may take eight times as long, 2 s there, and a busy machine slows both. The best of three counts."""
+    ratios = []
     for _ in range(3):
         began = time.monotonic()
         with serving(copied) as server:
             assert server.request("GET", "/readyz")[0] == 200
-            took.append(time.monotonic() - began)
-    assert min(took) <= 2.0, took
+            ready = time.monotonic()
+        imports = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import sqlalchemy, pydantic, msgspec, numpy"], check=True)
+        ratios.append((ready - began) / (time.monotonic() - imports))
+    assert min(ratios) <= 8.0, ratios
 
 
 def test_an_unfinished_job_is_done_by_the_next_server(copied: Path, serving: Any, do: Any, wait_for: Any) -> None:
@@ -123,9 +129,6 @@ def test_an_unfinished_job_is_done_by_the_next_server(copied: Path, serving: Any
 def test_an_interrupted_evaluation_says_how_to_go_on_and_does(
     copied: Path, lab: Any, behave: Any, wait_for: Any
 ) -> None:
-    import subprocess
-    import sys
-
     behave("stall", 1)
     before = lab[1].active
     command = [sys.executable, "-m", "headgate", "eval", "--app", "support", "--project", str(copied)]
