@@ -108,8 +108,8 @@ def test_two_hundred_chunks_are_searched_in_a_millisecond() -> None:
         start = time.perf_counter()
         retriever.search(question)
         times.append(time.perf_counter() - start)
-    # Ten times the aim, because tests share their machine; the benchmark prints the figure itself.
-    assert sorted(times)[len(times) // 2] < 0.01
+    # Twice the aim, because tests share their machine; the benchmark prints the figure itself.
+    assert sorted(times)[len(times) // 2] < 0.002
 
 
 def test_an_unknown_word_is_mended_by_one_letter_only() -> None:
