@@ -97,8 +97,8 @@ def test_a_stop_lets_running_answers_end(copied: Path, serving: Any, lab: Any, b
 
 
 def test_a_server_is_ready_soon(copied: Path, serving: Any) -> None:
-    """Measured in turn with a Python that only imports the libraries, which takes 0.25 s where nothing else runs: a
-    server may take eight times as long, 2 s there, and a busy machine slows both. The best of three counts."""
+    """Measured in turn with a Python that only imports the libraries, which took 0.28 s where nothing else ran: a
+    server may take seven times as long, 2 s there, and a busy machine slows both. The best of three counts."""
     ratios = []
     for _ in range(3):
         began = time.monotonic()
@@ -108,7 +108,7 @@ def test_a_server_is_ready_soon(copied: Path, serving: Any) -> None:
         imports = time.monotonic()
         subprocess.run([sys.executable, "-c", "import sqlalchemy, pydantic, msgspec, numpy"], check=True)
         ratios.append((ready - began) / (time.monotonic() - imports))
-    assert min(ratios) <= 8.0, ratios
+    assert min(ratios) <= 7.0, ratios
 
 
 def test_an_unfinished_job_is_done_by_the_next_server(copied: Path, serving: Any, do: Any, wait_for: Any) -> None:

@@ -113,6 +113,7 @@ def test_acknowledged_blobs_survive_kills(tmp_path: Path) -> None:
     for turn in range(KILLS):
         acknowledged.update(killed_at_random(BLOBS, str(tmp_path), turn, chance))
     blobs = Blobs(str(tmp_path))
+    assert len(acknowledged) > KILLS
     for digest in acknowledged:
         blobs.get(digest)
     named = {file.name for file in tmp_path.rglob("*") if file.is_file() and len(file.name) == 64}
