@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from headgate.improve import DecideReview, Held, ReviewQuery, ReviewShow, decide, list_reviews, open_held, show_review
+from headgate.improve import (
+    DecideReview,
+    Held,
+    ReviewQuery,
+    ReviewShow,
+    answer_of,
+    decide,
+    list_reviews,
+    open_held,
+    show_review,
+)
 from headgate.kernel import Conflict, InvalidInput, NotFound
 from headgate.store import Context, tables
 
@@ -32,6 +42,20 @@ def test_a_held_request_is_decided_by_an_answer(ctx: Context) -> None:
     assert (decided.state, decided.person) == ("decided", "person_c")
     assert decided.decision == {"answer": "You may.", "note": "checked"}
     assert show_review(ctx, ReviewShow(review_id=review)) == decided
+
+
+def test_the_application_fetches_the_answer_and_nothing_else(ctx: Context) -> None:
+    review = held(ctx)
+    asked = ReviewShow(review_id=review)
+    assert answer_of(ctx, asked).model_dump() == {"id": review, "state": "open", "answer": None}
+    decide(ctx, DecideReview(review_id=review, answer="You may.", note="between us"))
+    assert answer_of(ctx, asked).model_dump() == {"id": review, "state": "decided", "answer": "You may."}
+
+
+def test_only_the_answer_to_a_held_request_of_the_project_is_fetched(ctx: Context) -> None:
+    for review in (labelled(ctx), held(ctx, project="other"), "rev_none"):
+        with pytest.raises(NotFound):
+            answer_of(ctx, ReviewShow(review_id=review))
 
 
 @pytest.mark.parametrize("said", [{}, {"label": "high_risk"}, {"answer": ""}, {"note": "later"}])
