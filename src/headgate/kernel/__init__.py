@@ -46,7 +46,7 @@ from .messages import (
     VerdictName,
     text_of,
 )
-from .recording import Recorder, RequestRecord
+from .recording import Recorder, RequestRecord, SpanRecord
 from .source import Source, dotted, parse_yaml, read_text, read_yaml, validate
 from .units import Duration, Share, Usd
 from .workspace import Workspace
@@ -55,7 +55,7 @@ __all__ = [
     "Answer", "Clock", "Conflict", "ContractPath", "Corrupt", "DatasetPath", "Denied", "Draft", "Duration", "Event",
     "Exhausted", "Final", "Grounding", "HeadgateError", "InvalidInput", "Kind", "ModelPath", "NotFound", "Passage",
     "PolicyPath", "Principal", "PromptPath", "Recorder", "Reference", "Refers", "Request", "RequestRecord",
-    "RetrievalPath", "Share", "Source", "Stage", "Status", "SuitePath", "SystemClock", "Text", "Unavailable", "Usage",
+    "RetrievalPath", "Share", "Source", "SpanRecord", "Stage", "Status", "SuitePath", "SystemClock", "Text", "Unavailable", "Usage",
     "Usd", "Verdict", "VerdictName", "Where", "Workspace", "blob_digest", "canonical", "day", "digest", "document_of",
     "dotted", "is_digest", "is_id", "iso", "local", "nearest", "new_id", "new_span_id", "new_trace_id", "normalise",
     "parse_yaml", "plugins", "read_text", "read_yaml", "references", "short", "text_of", "units", "validate",
