@@ -55,8 +55,9 @@ __all__ = [
     "Answer", "Clock", "Conflict", "ContractPath", "Corrupt", "DatasetPath", "Denied", "Draft", "Duration", "Event",
     "Exhausted", "Final", "Grounding", "HeadgateError", "InvalidInput", "Kind", "ModelPath", "NotFound", "Passage",
     "PolicyPath", "Principal", "PromptPath", "Recorder", "Reference", "Refers", "Request", "RequestRecord",
-    "RetrievalPath", "Share", "Source", "SpanRecord", "Stage", "Status", "SuitePath", "SystemClock", "Text", "Unavailable", "Usage",
-    "Usd", "Verdict", "VerdictName", "Where", "Workspace", "blob_digest", "canonical", "day", "digest", "document_of",
-    "dotted", "is_digest", "is_id", "iso", "local", "nearest", "new_id", "new_span_id", "new_trace_id", "normalise",
-    "parse_yaml", "plugins", "read_text", "read_yaml", "references", "short", "text_of", "units", "validate",
+    "RetrievalPath", "Share", "Source", "SpanRecord", "Stage", "Status", "SuitePath", "SystemClock", "Text",
+    "Unavailable", "Usage", "Usd", "Verdict", "VerdictName", "Where", "Workspace", "blob_digest", "canonical", "day",
+    "digest", "document_of", "dotted", "is_digest", "is_id", "iso", "local", "nearest", "new_id", "new_span_id",
+    "new_trace_id", "normalise", "parse_yaml", "plugins", "read_text", "read_yaml", "references", "short", "text_of",
+    "units", "validate",
 ]  # fmt: skip
