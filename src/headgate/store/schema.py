@@ -154,3 +154,10 @@ proposal = Table(
     _text("state"), _time("created_at"), _text("created_by"), _time("applied_at", True), _text("subject", ""),
     Index("ix_proposal_state", "project_id", "state", "created_at"),
 )  # fmt: skip
+retraining = Table(
+    "retraining", metadata, _project(), _key("id"), _text("app"), _text("environment"), _text("model"), _text("state"),
+    Column("open_for", Text), Column("step", Integer, nullable=False, default=0), _json("steps"), _text("words", ""),
+    _text("candidate", ""), _text("job_id", ""), _text("created_by"), _time("created_at"), _time("finished_at", True),
+    UniqueConstraint("project_id", "open_for", name="uq_retraining_open"),
+    Index("ix_retraining_model", "project_id", "app", "environment", "model", "created_at"),
+)  # fmt: skip
