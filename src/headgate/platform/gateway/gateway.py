@@ -17,13 +17,13 @@ from sqlalchemy import select
 from headgate.improve import Held, open_held
 from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, plugins
 from headgate.models import Providers
+from headgate.platform.identity import Caller, Identity, Known, unauthenticated
+from headgate.platform.roles import authorise, permits
+from headgate.platform.wiring import Embedded
 from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
 from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
-from .identity import Caller, Identity, Known, unauthenticated
-from .roles import authorise, permits
-from .wiring import Embedded
 
 _BEAT_S = 0.5
 _MISS_S = 0.2
