@@ -1,6 +1,6 @@
 """The entry of `headgate` and `python -m headgate`: hands the command line to `cli`, and the server to `serve`.
 
-It is the one place that knows both edges.
+It is the one place that knows all edges.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve a project; imported only when asked for."""
     from headgate.http import serve as serve_http
+    from headgate.ui import build_pages
 
-    serve_http(start, settings, announce)
+    serve_http(start, settings, announce, build_pages)
 
 
 def main() -> int:

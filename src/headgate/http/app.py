@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 from headgate.kernel import HeadgateError, NotFound
 from headgate.platform import Gateway, Known, Performer, authorise
@@ -27,12 +27,22 @@ _CLIENT_LEFT = 499
 Route = Callable[[Exchange], Awaitable[None]]
 
 
+class Pages(Protocol):
+    """What shows pages to people: an ASGI application for the paths that it owns. Given by `__main__`."""
+
+    def owns(self, path: str) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 class App:
     """One server's application. `gateway` and `performer` are wired by `platform`; `ready` becomes true by itself."""
 
-    def __init__(self, gateway: Gateway, door: Door, version: str, writer: LogWriter | None = None) -> None:
+    def __init__(
+        self, gateway: Gateway, door: Door, version: str, writer: LogWriter | None = None, pages: Pages | None = None
+    ) -> None:
         embedded = gateway.embedded
-        self.gateway, self.door, self.writer = gateway, door, writer
+        self.gateway, self.door, self.writer, self.pages = gateway, door, writer, pages
         performer: Performer = embedded.performer
         self.meters = Meters(lambda: embedded.store.spans.dropped)
         self.chat, self.api = Chat(gateway, self.meters), Api(performer, version)
@@ -96,8 +106,15 @@ class App:
             await route(exchange)
         elif exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))
+        elif self.pages is not None and self.pages.owns(exchange.path):
+            await self._page(exchange, self.pages)
         else:
             raise NotFound(f"there is nothing at {exchange.path[:200]}", "see /api/openapi.json and /v1/models")
+
+    async def _page(self, exchange: Exchange, pages: Pages) -> None:
+        """Let the pages answer: they find out who visits from a cookie, or from what the door says of the caller."""
+        caller = self.door.visitor(exchange.headers, exchange.peer, exchange.method)
+        await pages({**exchange.scope, "headgate.caller": caller}, *exchange.ends())
 
     async def _known(self, exchange: Exchange) -> Known:
         return await self.gateway.identify(self.door.caller(exchange.headers, exchange.peer))

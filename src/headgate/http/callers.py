@@ -38,15 +38,23 @@ class Door:
     def caller(self, headers: Mapping[str, str], peer: str) -> Caller:
         """Return what the request shows: a token, and whether it came straight from this machine, by no web page."""
         kind, _, token = headers.get("authorization", "").partition(" ")
-        near = (
+        near = self._near(headers, peer) and not _from_a_page(headers)
+        shown = token.strip() if kind.lower() == "bearer" else ""
+        return Caller(shown, headers.get("x-headgate-local", ""), near)
+
+    def visitor(self, headers: Mapping[str, str], peer: str, method: str) -> Caller:
+        """Return what a visitor of a page shows. A link on another site may lead to a page; only ours send forms."""
+        follows = method in ("GET", "HEAD") and headers.get("sec-fetch-dest", "document") == "document"
+        return Caller(near=self._near(headers, peer) and (follows or not _from_a_page(headers)))
+
+    def _near(self, headers: Mapping[str, str], peer: str) -> bool:
+        """Whether a request came straight from this machine, under one of its own names."""
+        return (
             self.loopback
             and peer.startswith(_LOOPBACK_PEERS)
             and host_name(headers.get("host", "")) in _LOOPBACK_NAMES
             and _FORWARDED.isdisjoint(headers)
-            and not _from_a_page(headers)
         )
-        shown = token.strip() if kind.lower() == "bearer" else ""
-        return Caller(shown, headers.get("x-headgate-local", ""), near)
 
 
 def door_of(host: str, allowed: str) -> Door:

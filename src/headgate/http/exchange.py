@@ -101,6 +101,16 @@ class Exchange:
             raise _too_large(limit)
         return b"".join(parts)
 
+    def ends(self) -> tuple[Receive, Send]:
+        """Return both ends of the connection for an application that speaks ASGI itself; the status stays known."""
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            await self._send(message)
+
+        return self._receive, send
+
     async def left(self) -> None:
         """Return when the client has gone; call after the body was read."""
         while (await self._receive())["type"] != "http.disconnect":

@@ -21,9 +21,18 @@ import uvicorn
 
 import headgate
 from headgate.kernel import InvalidInput
-from headgate.platform import FOLDER, SERVER_FILE, Embedded, ServerSettings, Settings, build_gateway, open_project
+from headgate.platform import (
+    FOLDER,
+    SERVER_FILE,
+    Embedded,
+    Identity,
+    ServerSettings,
+    Settings,
+    build_gateway,
+    open_project,
+)
 
-from .app import App
+from .app import App, Pages
 from .callers import door_of, is_loopback
 from .logs import LogWriter, attach
 from .protocol import GuardedProtocol
@@ -33,7 +42,11 @@ _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 
 
-def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> None:
+MakePages = Callable[[Embedded, Identity], Pages]
+"""Builds the pages of a server; given by `__main__`, because this package must not know `ui`."""
+
+
+def serve(start: Path, settings: Settings, announce: Callable[[str], None], pages: MakePages) -> None:
     """Serve the project at or above `start` until SIGTERM or SIGINT; `announce` is told the URL once it answers.
 
     Raises NotFound, InvalidInput and what opening a project raises, Conflict when another server runs here.
@@ -44,7 +57,7 @@ def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> N
         writer = LogWriter(settings.server.log)
         attach(writer)
         try:
-            _run(embedded, listener, writer, announce)
+            _run(embedded, (listener, writer), announce, pages)
         finally:
             writer.close()
             embedded.close()
@@ -52,12 +65,18 @@ def serve(start: Path, settings: Settings, announce: Callable[[str], None]) -> N
         listener.close()
 
 
-def _run(embedded: Embedded, listener: socket.socket, writer: LogWriter, announce: Callable[[str], None]) -> None:
+def _run(
+    embedded: Embedded,
+    ends: tuple[socket.socket, LogWriter],
+    announce: Callable[[str], None],
+    pages: MakePages,
+) -> None:
+    listener, writer = ends
     host, token = embedded.settings.server.host, secrets.token_hex(32)
     loopback = is_loopback(host)
     identity = embedded.identity(local_token=token if loopback else "", near_allowed=loopback)
     door = door_of(host, embedded.settings.server.allowed_hosts)
-    app = App(build_gateway(embedded, identity), door, headgate.__version__, writer)
+    app = App(build_gateway(embedded, identity), door, headgate.__version__, writer, pages(embedded, identity))
     clerk = embedded.clerk()
     url = _url(host, listener.getsockname()[1])
     note = embedded.root / FOLDER / SERVER_FILE

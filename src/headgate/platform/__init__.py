@@ -28,6 +28,8 @@ __all__ = [
     "Performer",
     "Remote",
     "ServerSettings",
+    "Session",
+    "Sessions",
     "Settings",
     "StorageSettings",
     "Target",

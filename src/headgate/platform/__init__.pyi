@@ -28,6 +28,8 @@ from .problems import problem_of as problem_of
 from .roles import ROLES as ROLES
 from .roles import authorise as authorise
 from .roles import permits as permits
+from .sessions import Session as Session
+from .sessions import Sessions as Sessions
 from .settings import ClientSettings as ClientSettings
 from .settings import ServerSettings as ServerSettings
 from .settings import Settings as Settings

@@ -17,6 +17,7 @@ _MODULES = {
     "perform": ("Performer",),
     "problems": ("error_of", "problem_of"),
     "roles": ("ROLES", "authorise", "permits"),
+    "sessions": ("Session", "Sessions"),
     "target": ("Target", "is_list", "read_request", "resolve"),
     "wiring": ("Embedded", "open_project"),
     "workspace": ("FOLDER", "SERVER_FILE", "Connection", "Desk", "find_root"),

@@ -90,6 +90,11 @@ class Identity:
             raise unauthenticated("this key is not valid", "it may be mistyped, revoked, or of another server")
         return found
 
+    def holder(self, key_id: str) -> Known | None:
+        """Return the holder of a living key by the key's id, None when it was revoked; at most a second late."""
+        self.refresh(FRESH_S)
+        return next((known for known in self._keys.values() if known.principal.key_id == key_id), None)
+
     def refresh(self, older_than_s: float = 0.0) -> bool:
         """Read the keys when the last reading is older; it blocks, so call it off the event loop."""
         now = self.clock.monotonic()

@@ -44,6 +44,10 @@ class Secret:
         """Return the keyed hash that stands for a person in one project; '' stays ''."""
         return self._mac("subject", f"{project}\0{name}")[:32] if name else ""
 
+    def session(self, text: str) -> str:
+        """Return the signature of what a browser is given to keep: sessions, and tokens of forms."""
+        return self._mac("session", text)
+
     def signing_key(self) -> Any:
         """Return the Ed25519 private key that signs audit checkpoints."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -1,0 +1,29 @@
+"""The pages, one file each, and the table of their paths. A page is an async function from a visit to a response."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from headgate.ui.visit import Visit
+
+from . import entrance, overview
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What makes a page; `open` ones need no visitor."""
+
+    make: Callable[[Visit], Awaitable[Response]]
+    open: bool = False
+
+
+ROUTES: tuple[tuple[str, str, Page], ...] = (
+    ("GET", "/", Page(overview.show)),
+    ("GET", "/sign-in", Page(entrance.ask, open=True)),
+    ("POST", "/sign-in", Page(entrance.enter, open=True)),
+    ("POST", "/sign-out", Page(entrance.leave)),
+)
+"""(method, path, page): every page and every form that Headgate answers."""
