@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from headgate.store import Blobs, Records, Secret, Spans, Store, tables
+from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, tables
 from headgate.testing import FakeClock
 
 _numbers = itertools.count(1)
@@ -55,7 +57,7 @@ class Postgres:
         with records.begin() as tx:
             for table in tables.metadata.sorted_tables:
                 tx.execute(table.delete())
-            tx.execute(text("DROP TABLE IF EXISTS request, gap, span_schema"))
+            tx.execute(text("DROP TABLE IF EXISTS request, gap, span_schema, span, rollup"))
         records.close()
         return self.url("migrated")
 
@@ -78,6 +80,48 @@ def postgres() -> Iterator[Postgres]:
     yield started
     started.close()
     shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A prefix of its own in a bucket: where it is, how code reaches it, and how a process is told."""
+
+    url: str
+    bucket: Bucket
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "HEADGATE_BLOBS": self.url,
+            "AWS_ENDPOINT_URL": self.bucket.endpoint,
+            "AWS_REGION": self.bucket.region,
+            "AWS_ACCESS_KEY_ID": self.bucket.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.bucket.secret_access_key,
+        }
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of an S3-compatible server on loopback, with one empty bucket called `models`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    connection = http.client.HTTPConnection(host, port, timeout=30)
+    connection.request("PUT", "/models", headers={"host": "s3.amazonaws.com"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def place(s3: str) -> Place:
+    """An empty prefix in the bucket."""
+    bucket = Bucket(s3, "eu-central-1", "AKIATESTTESTTEST", "not-to-be-shown")
+    return Place(f"s3://models/test {next(_numbers)}/", bucket)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from headgate.kernel import Conflict, InvalidInput, RequestRecord, Unavailable, new_trace_id
-from headgate.store import SpanQuery, Spans, span_writer
+from headgate.store import SpanQuery, Spans
+from headgate.store.spans import writer as span_writer
 
 FULL = RequestRecord(
     trace_id="0" * 31 + "1", project="acme", at=1000.25, app="support", environment="prod",
@@ -272,10 +273,10 @@ def test_the_file_is_used_safely(file: str, tmp_path: Path) -> None:
     spans.record(FULL)
     spans.flush()
     assert spans._writer is not None
-    with spans._writer._engine.connect() as connection:
+    with spans._writer._groups._engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
-    assert spans._writer._engine.pool.size() == 1  # type: ignore[attr-defined]
+    assert spans._writer._groups._engine.pool.size() == 1  # type: ignore[attr-defined]
     spans.close()
     assert oct((tmp_path / "spans" / "writer.lock").stat().st_mode & 0o777) == "0o600"
 
@@ -283,7 +284,7 @@ def test_the_file_is_used_safely(file: str, tmp_path: Path) -> None:
 def test_spans_of_a_newer_headgate_are_left_alone(spans_url: str) -> None:
     spans = Spans(spans_url, writer=True)
     assert spans._writer is not None
-    with spans._writer._engine.begin() as connection:
+    with spans._writer._groups._engine.begin() as connection:
         connection.execute(text("UPDATE span_schema SET version = 99"))
     spans.close()
     with pytest.raises(Conflict, match="newer"):

@@ -3,16 +3,15 @@
 from . import audit, jobs, ledger
 from . import schema as tables
 from .audit import AuditReport
-from .blobs import Blobs
+from .blobs import Blobs, Bucket
 from .context import Context, Store, Work
 from .jobs import JobRow
 from .ledger import Balance, Limit
 from .records import Records, Transaction
 from .secret import Secret
-from .span_table import SpanQuery
-from .spans import Spans
+from .spans import SpanQuery, Spans
 
 __all__ = [
-    "AuditReport", "Balance", "Blobs", "Context", "JobRow", "Limit", "Records", "Secret", "SpanQuery", "Spans", "Store",
-    "Transaction", "Work", "audit", "jobs", "ledger", "tables",
+    "AuditReport", "Balance", "Blobs", "Bucket", "Context", "JobRow", "Limit", "Records", "Secret", "SpanQuery",
+    "Spans", "Store", "Transaction", "Work", "audit", "jobs", "ledger", "tables",
 ]  # fmt: skip

@@ -1,43 +1,54 @@
-"""The one thread that writes request records, in groups. Made by `Spans`; called on the request path by `record`.
+"""The one thread that writes requests and spans, in groups. Made by `Spans`; called on the request path by `record`.
 
-A record is accepted at once or dropped and counted; a group is on disk within about 50 ms (P3). While the database
-does not answer, records wait in a bounded queue (P13). What was dropped leaves a row in `gap`.
+A request is accepted at once or dropped and counted; a group is on disk within about 50 ms (P3). While the database
+does not answer, requests wait in a bounded queue (P13); what was dropped leaves a row in `gap`. Spans that others sent
+are never dropped: their sender waits until they are on disk, and is told when they are not.
 """
 
 from __future__ import annotations
 
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
-from headgate.kernel import RequestRecord, Unavailable
+from headgate.kernel import RequestRecord, SpanRecord, Unavailable
 
-from . import span_table
-from .records import upsert
+from . import received, table
+from .group import Batch, Group, GroupStore
+from .packing import clean
 
 CAPACITY = 10_000
-"""Records that wait at most, in memory."""
+"""Requests that wait at most, in memory."""
+WEIGHT = 32 * 1024 * 1024
+"""Bytes of received spans that wait at most; whoever brings more waits for room."""
 GROUP_S = 0.02
-"""How long a group waits for others to join it."""
+"""How long a group of requests waits for others to join it. Spans do not wait: while one group is written, the next
+one gathers."""
 _PATIENCE_S = 30.0
 _FATAL = "disk I/O error"
+_DOWN = (OperationalError, InterfaceError, sqlite3.OperationalError)
+_UNFIT = (SQLAlchemyError, sqlite3.Error, ValueError, OverflowError)
+_SPAN_BYTES = 400
+"""What a waiting span takes in memory beside its packed bytes, about."""
 
 
 class SpanWriter:
-    """Takes records from any thread and writes them in its own."""
+    """Takes requests and spans from any thread and writes them in its own."""
 
     def __init__(self, engine: Engine, guard: AbstractContextManager[Any]) -> None:
         """engine: whose connections may write. guard: entered around every use of the database."""
         self.dropped = 0
-        self._engine, self._guard = engine, guard
-        self._insert = upsert(engine.dialect.name, span_table.request)
+        self._groups = GroupStore(engine, guard)
         self._queue: list[RequestRecord] = []
+        self._batches: list[Batch] = []
+        self._weight = 0
         self._writing = 0
         self._accepted = self._settled = 0
         self._gaps: dict[str, tuple[float, float, int]] = {}
@@ -59,6 +70,32 @@ class SpanWriter:
         if not self._wake.is_set():
             self._wake.set()
 
+    def ingest(self, records: Sequence[SpanRecord], patience_s: float = _PATIENCE_S) -> int:
+        """Return how many spans were new, once they are on disk. Raises Unavailable when they are not and may not be.
+
+        After Unavailable they may be sent again: what was stored nevertheless is not stored twice.
+        """
+        if not records:
+            return 0
+        rows = received.to_rows(records)
+        batch = Batch(records, rows, sum(len(row[-1]) + _SPAN_BYTES for row in rows))
+        ends = time.monotonic() + patience_s
+        with self._lock:
+            room = self._done.wait_for(lambda: self._closed() or self._fits(batch), patience_s)
+            if not room or self._closed():
+                raise self._unavailable("too many spans wait")
+            self._batches.append(batch)
+            self._weight += batch.weight
+            self._hurry.set()
+            self._wake.set()
+            self._done.wait_for(lambda: batch.done or self._broken, ends - time.monotonic())
+            if batch in self._batches:
+                self._batches.remove(batch)
+                self._weight -= batch.weight
+        if batch.problem or not batch.done:
+            raise self._unavailable(batch.problem)
+        return batch.new
+
     def flush(self, patience_s: float = _PATIENCE_S) -> None:
         """Return when everything accepted so far is on disk. Raises Unavailable when it is not and will not be."""
         self._hurry.set()
@@ -67,7 +104,7 @@ class SpanWriter:
             target = self._accepted
             settled = self._done.wait_for(lambda: self._settled >= target or self._broken, patience_s)
         if self._broken or not settled:
-            raise Unavailable("the traces cannot be written", self._broken or "the database does not answer")
+            raise self._unavailable()
 
     def close(self) -> None:
         """Write what waits, then end the thread. What cannot be written by then is dropped and counted."""
@@ -76,10 +113,19 @@ class SpanWriter:
         self._wake.set()
         self._thread.join()
 
+    def _closed(self) -> bool:
+        return bool(self._broken) or self._stop.is_set()
+
+    def _fits(self, batch: Batch) -> bool:
+        return not self._weight or self._weight + batch.weight <= WEIGHT
+
+    def _unavailable(self, why: str = "") -> Unavailable:
+        return Unavailable("the traces cannot be written", self._broken or why or "the database does not answer")
+
     def _drop(self, project: str, at: float) -> None:
         """Count a dropped record and widen its project's gap, which any database must be able to hold."""
         at = at if math.isfinite(at) else 0.0
-        project = span_table.clean(project)
+        project = clean(project)
         since, until, dropped = self._gaps.get(project, (at, at, 0))
         self._gaps[project] = (min(since, at), max(until, at), dropped + 1)
         self.dropped += 1
@@ -100,17 +146,44 @@ class SpanWriter:
             self._hurry.clear()
             with self._lock:
                 group, self._queue = self._queue, []
+                batches, self._batches = self._batches, []
                 self._writing = len(group)
-            if group or self._gaps:
-                self._write(self._rows(group))
+            if group or batches or self._gaps:
+                self._write_all(self._rows(group), batches)
             with self._lock:
                 self._settled += len(group)
                 self._writing = 0
+                self._weight -= sum(batch.weight for batch in batches)
                 self._done.notify_all()
-            if self._stop.is_set() and not self._queue:
+            if self._stop.is_set() and not self._queue and not self._batches:
                 return
 
-    def _write(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _write_all(self, rows: Sequence[table.Values], batches: Sequence[Batch]) -> None:
+        """Write everything at once; when that fails, each sender of spans alone, once, and then the requests."""
+        if not batches:
+            self._write(rows)
+            return
+        try:
+            self._store(rows, batches)
+            return
+        except _UNFIT as problem:
+            failed = _reason(problem)
+            self._give_up((), failed)
+            down = isinstance(problem, _DOWN)
+        for batch in batches:
+            try:
+                if down or self._broken:
+                    batch.problem = failed
+                else:
+                    self._store((), [batch])
+            except _UNFIT as problem:
+                batch.problem = _reason(problem)
+            batch.done = True
+        with self._lock:
+            self._done.notify_all()
+        self._write(rows)
+
+    def _write(self, rows: Sequence[table.Values]) -> None:
         """Write rows; wait and try again while the database does not answer, but never after an I/O error."""
         delay = 0.05
         while True:
@@ -120,12 +193,12 @@ class SpanWriter:
             try:
                 self._store(rows)
                 return
-            except (OperationalError, InterfaceError) as problem:
+            except _DOWN as problem:
                 ending = self._stop.is_set() and delay > 1
                 if _FATAL in str(problem) or ending:
-                    self._give_up(rows, str(problem.orig))
+                    self._give_up(rows, _reason(problem))
                     return
-            except (SQLAlchemyError, ValueError, OverflowError):
+            except _UNFIT:
                 if len(rows) <= 1:
                     self._give_up(rows)
                     return
@@ -135,36 +208,32 @@ class SpanWriter:
             time.sleep(delay)
             delay = min(delay * 2, 2.0)
 
-    def _rows(self, group: Sequence[RequestRecord]) -> list[dict[str, Any]]:
+    def _rows(self, group: Sequence[RequestRecord]) -> list[table.Values]:
         """Return the rows of a group; a record that is none is dropped, and its neighbours are kept."""
         rows = []
         for record in group:
             try:
-                rows.append(span_table.to_row(record))
+                rows.append(table.to_row(record))
             except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
                 with self._lock:
                     self._drop(str(record.project), float(record.at))
         return rows
 
-    def _give_up(self, rows: Sequence[dict[str, Any]], broken: str = "") -> None:
+    def _give_up(self, rows: Sequence[table.Values], broken: str = "") -> None:
         with self._lock:
             for row in rows:
-                self._drop(row["project_id"], row["at"])
+                self._drop(row[table.PROJECT], row[table.AT])
             if _FATAL in broken:
                 self._broken = f"{broken}: check the disk, then start again; nothing is retried after such an error"
 
-    def _store(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _store(self, rows: Sequence[table.Values], batches: Sequence[Batch] = ()) -> None:
         with self._lock:
             gaps = dict(self._gaps)
         missing = [
             {"project_id": project, "since": since, "until": until, "dropped": dropped}
             for project, (since, until, dropped) in gaps.items()
         ]
-        with self._guard, self._engine.begin() as connection:
-            if rows:
-                connection.execute(self._insert.on_conflict_do_nothing(), rows)
-            if missing:
-                connection.execute(insert(span_table.gap), missing)
+        self._groups.store(Group(rows, batches, missing))
         with self._lock:
             for project, gap in gaps.items():
                 if self._gaps.get(project) == gap:
@@ -172,3 +241,8 @@ class SpanWriter:
                 else:
                     since, until, dropped = self._gaps[project]
                     self._gaps[project] = (since, until, dropped - gap[2])
+
+
+def _reason(problem: Exception) -> str:
+    """Return the driver's own words for what went wrong."""
+    return str(getattr(problem, "orig", None) or problem).strip().partition("\n")[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from headgate.kernel import Conflict, InvalidInput, RequestRecord, Unavailable
+from headgate.kernel import Conflict, InvalidInput, RequestRecord, SpanRecord, Unavailable
+from headgate.store.records import engine_of, told
+from headgate.store.writer_lock import WriterLock
 
-from . import span_table
-from .records import engine_of, told
-from .span_table import SpanQuery
-from .span_writer import SpanWriter
-from .writer_lock import WriterLock
+from . import received, table
+from .query import SpanQuery, matching
+from .writer import SpanWriter
 
 _BUSY_S = 10
 _LOCK = 0x6865616467617370
@@ -79,7 +79,7 @@ class Spans:
         if self._writer is not None:
             return self._writer.dropped
         with self._read() as connection:
-            stored = connection and connection.execute(select(func.sum(span_table.gap.c.dropped))).scalar()
+            stored = connection and connection.execute(select(func.sum(table.gap.c.dropped))).scalar()
         return self._refused + int(stored or 0)
 
     def record(self, record: RequestRecord) -> None:
@@ -88,6 +88,23 @@ class Spans:
             self._refused += 1
         else:
             self._writer.record(record)
+
+    def ingest(self, records: Sequence[SpanRecord]) -> int:
+        """Store spans that others recorded and return how many were new, only when they are on disk (P3).
+
+        A span that is there already (project, trace and span id) is left as it is. Waits while too many spans wait.
+        Raises InvalidInput for a span without a time, Unavailable when they may not be on disk: send them again.
+        """
+        if self._writer is None:
+            raise Unavailable("this process does not write traces", "send spans to the server")
+        return self._writer.ingest(records)
+
+    def spans_of(self, project: str, trace_id: str) -> list[SpanRecord]:
+        """Return every span received of a trace, earliest first."""
+        with self._read() as connection:
+            if connection is None:
+                return []
+            return [received.from_row(row) for row in connection.execute(received.of_trace(project, trace_id))]
 
     def flush(self) -> None:
         """Return when every record taken so far is on disk. Raises Unavailable when they cannot be written."""
@@ -105,33 +122,33 @@ class Spans:
 
     def get(self, project: str, trace_id: str) -> RequestRecord | None:
         """Return one request with its payload by its trace id, or by 8 or more digits that only one id begins with."""
-        table = span_table.request
-        named = table.c.trace_id == trace_id
+        requests = table.request
+        named = requests.c.trace_id == trace_id
         if 8 <= len(trace_id) < 32:
-            named = table.c.trace_id.startswith(trace_id, autoescape=True)
-        found = self._rows(span_table.rows(True).where(table.c.project_id == project, named).limit(2))
+            named = requests.c.trace_id.startswith(trace_id, autoescape=True)
+        found = self._rows(table.rows(True).where(requests.c.project_id == project, named).limit(2))
         return found[0] if len(found) == 1 else None
 
     def find(self, query: SpanQuery) -> list[RequestRecord]:
         """Return matching requests, newest first."""
-        table = span_table.request
-        statement = span_table.rows(query.payload).where(*span_table.matching(query))
-        return self._rows(statement.order_by(table.c.at.desc(), table.c.trace_id.desc()).limit(query.limit))
+        requests = table.request
+        statement = table.rows(query.payload).where(*matching(query))
+        return self._rows(statement.order_by(requests.c.at.desc(), requests.c.trace_id.desc()).limit(query.limit))
 
     def window(
         self, project: str, app: str, environment: str, since: float, until: float, source: str = "live"
     ) -> list[RequestRecord]:
         """Return every request of an app's environment in [since, until), without payloads, oldest first."""
         query = SpanQuery(project, app, environment, since=since, until=until, source=source)
-        table = span_table.request
-        statement = span_table.rows(False).where(*span_table.matching(query))
-        return self._rows(statement.order_by(table.c.at, table.c.trace_id))
+        requests = table.request
+        statement = table.rows(False).where(*matching(query))
+        return self._rows(statement.order_by(requests.c.at, requests.c.trace_id))
 
     def _rows(self, statement: Any) -> list[RequestRecord]:
         with self._read() as connection:
             if connection is None:
                 return []
-            return [span_table.from_row(row) for row in connection.execute(statement)]
+            return [table.from_row(row) for row in connection.execute(statement)]
 
     @contextmanager
     def _read(self) -> Iterator[Connection | None]:
@@ -197,9 +214,9 @@ def _prepare(engine: Engine, url: str) -> None:
     with told("traces", url), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        span_table.metadata.create_all(connection)
-        version = connection.execute(select(span_table.schema.c.version)).scalar()
+        table.metadata.create_all(connection)
+        version = connection.execute(select(table.schema.c.version)).scalar()
         if version is None:
-            connection.execute(insert(span_table.schema).values(version=span_table.VERSION))
-        elif version > span_table.VERSION:
+            connection.execute(insert(table.schema).values(version=table.VERSION))
+        elif version > table.VERSION:
             raise Conflict("these traces were written by a newer Headgate", "upgrade Headgate")

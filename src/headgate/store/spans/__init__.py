@@ -1,0 +1,9 @@
+"""Spans at rest: requests of the gateway, spans that others sent, what both come to, and the thread that writes them.
+
+`serve` and the OTLP edge write through `Spans`, `observe` and `improve` read. Nothing else opens the span file.
+"""
+
+from .query import SpanQuery
+from .spans import Spans
+
+__all__ = ["SpanQuery", "Spans"]

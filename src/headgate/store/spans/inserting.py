@@ -1,0 +1,64 @@
+"""Rows into a table, and which of them were new: each database in its fast way. Called by `group`, in a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from headgate.store.records import upsert
+
+Values = tuple[Any, ...]
+
+
+class Insert:
+    """Adds rows (tuples in the table's order) to a table; a row whose key is there already, or twice, is not new."""
+
+    def __init__(self, table: Table, key: Sequence[str], dialect: str, *, replace: bool = False) -> None:
+        """key: the unique columns that say two rows are the same. replace: whether the later row wins."""
+        self._names = [column.name for column in table.columns]
+        self._at = [self._names.index(name) for name in key]
+        self._table, self._key, self._sqlite, self._replace = table, key, dialect == "sqlite", replace
+        self._statement = self._sql() if self._sqlite else self._compiled(dialect)
+
+    def __call__(self, connection: Connection, rows: Sequence[Values]) -> list[int]:
+        """Add rows and return the places of those that were stored. Errors are the driver's or SQLAlchemy's."""
+        if not rows:
+            return []
+        if self._sqlite:
+            # row by row at the driver: as fast as many at once, and only so SQLite says which ones it ignored
+            cursor = connection.connection.cursor()
+            try:
+                return [place for place, row in enumerate(rows) if cursor.execute(self._statement, row).rowcount]
+            finally:
+                cursor.close()
+        found = connection.execute(self._statement, [dict(zip(self._names, row, strict=True)) for row in rows])
+        return self._places(rows, {tuple(row) for row in found})
+
+    def _places(self, rows: Sequence[Values], stored: set[Values]) -> list[int]:
+        places = []
+        for place, row in enumerate(rows):
+            key = tuple(row[at] for at in self._at)
+            if key in stored:
+                stored.remove(key)
+                places.append(place)
+        return places
+
+    def _sql(self) -> str:
+        columns, marks = ", ".join(f'"{name}"' for name in self._names), ", ".join("?" * len(self._names))
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in self._names if name not in self._key)
+        action = f"UPDATE SET {changes}" if self._replace else "NOTHING"
+        return (
+            f'INSERT INTO "{self._table.name}" ({columns}) VALUES ({marks}) '
+            f"ON CONFLICT ({', '.join(self._key)}) DO {action}"
+        )
+
+    def _compiled(self, dialect: str) -> Any:
+        statement = upsert(dialect, self._table)
+        if self._replace:
+            changes = {name: statement.excluded[name] for name in self._names if name not in self._key}
+            statement = statement.on_conflict_do_update(index_elements=self._key, set_=changes)
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=self._key)
+        return statement.returning(*(self._table.c[name] for name in self._key))
