@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso, text_of, units
+from headgate.measure import SUPPORTED
 from headgate.store import Context, SpanQuery, Spans
 
 
@@ -46,6 +47,7 @@ class TraceRow(BaseModel):
     cost_usd: str
     grounding: float | None
     question: str
+    source: str = "live"
 
 
 class TraceList(BaseModel):
@@ -61,8 +63,25 @@ class TraceShow(BaseModel):
     trace_id: str = Field(description="32 hexadecimal digits, or the first 8 or more")
 
 
+class JudgedSentence(BaseModel):
+    """A sentence of what the model wrote and how well its sources carry it, 0 … 1.
+
+    `state` is supported, unsupported or neutral (a greeting, a refusal: nothing to prove). `source` is the page that
+    carries it best, empty for none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    support: float
+    source: str
+    state: Literal["supported", "unsupported", "neutral"]
+
+
 class TraceDetail(BaseModel):
-    """A request whole: what was asked, each stage, what was answered and why."""
+    """A request whole: what was asked, each stage, what was answered and why.
+
+    `sentences` are those of `payload["rejected"]` where the app did not send what the model wrote.
+    """
 
     model_config = ConfigDict(frozen=True)
     summary: TraceRow
@@ -75,9 +94,12 @@ class TraceDetail(BaseModel):
     overhead_ms: float
     source: str
     session: str
+    key_id: str = ""
+    http_status: int = 200
     stages: list[dict[str, Any]]
     payload: dict[str, Any]
     attributes: dict[str, Any]
+    sentences: list[JudgedSentence] = Field(default_factory=list)
 
 
 def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
@@ -113,9 +135,12 @@ def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
         overhead_ms=record.overhead_us / 1000,
         source=record.source,
         session=record.session,
+        key_id=record.key_id,
+        http_status=record.http_status,
         stages=[dict(stage) for stage in record.stages],
         payload=dict(record.payload),
         attributes=dict(record.attributes),
+        sentences=[_sentence(*item) for item in record.payload.get("sentences", [])],
     )
 
 
@@ -140,6 +165,13 @@ def _pairs(where: list[str]) -> Mapping[str, str]:
     return pairs
 
 
+def _sentence(text: str, support: float, source: str) -> JudgedSentence:
+    state: Literal["supported", "unsupported", "neutral"] = "supported" if support >= SUPPORTED else "unsupported"
+    if state == "supported" and not source:
+        state = "neutral"
+    return JudgedSentence(text=text, support=support, source=source, state=state)
+
+
 def _question(record: RequestRecord) -> str:
     asked = [text_of(turn.get("content")) for turn in record.payload.get("messages", []) if turn.get("role") == "user"]
     return asked[-1][:200] if asked else ""
@@ -160,4 +192,5 @@ def _row(record: RequestRecord) -> TraceRow:
         cost_usd=units.usd(record.cost_nano),
         grounding=record.grounding,
         question=_question(record),
+        source=record.source,
     )
