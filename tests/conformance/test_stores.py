@@ -1,6 +1,6 @@
 """Every store keeps the same promises, whatever it is built on: a new URL below is tested before its author writes one.
 
-Records and spans: SQLite in a file and in memory, PostgreSQL. Blobs: a folder and memory.
+Records and spans: SQLite in a file and in memory, PostgreSQL. Blobs: a folder, memory and a bucket.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headgate.store import Blobs, Limit, Records, SpanQuery, Spans, audit, jobs,
 
 RECORDS = {"file": "sqlite:///{folder}/records.db", "memory": "sqlite://", "postgresql": "{postgres}"}
 SPANS = {"file": "sqlite:///{folder}/spans.db", "memory": "sqlite://", "postgresql": "{postgres}"}
-BLOBS = {"folder": "{folder}/blobs", "file URL": "file://{folder}/blobs", "memory": "memory://"}
+BLOBS = {"folder": "{folder}/blobs", "file URL": "file://{folder}/blobs", "memory": "memory://", "bucket": "{bucket}"}
 
 
 def address(pattern: str, request: pytest.FixtureRequest, folder: Path) -> str:
@@ -43,6 +43,9 @@ def any_spans(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spans]
 
 @pytest.fixture(params=BLOBS.values(), ids=list(BLOBS))
 def any_blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    if request.param == "{bucket}":
+        place = request.getfixturevalue("place")
+        return Blobs(place.url, place.bucket)
     return Blobs(address(request.param, request, tmp_path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from headgate.platform import ClientSettings, ServerSettings, StorageSettings, read_settings
-from headgate.platform.settings import resolve_providers
+from headgate.platform.settings import BucketSettings, resolve_providers
 
 
 def test_without_an_environment_there_are_defaults() -> None:
@@ -15,17 +15,22 @@ def test_without_an_environment_there_are_defaults() -> None:
 
 
 def test_every_field_is_read_from_its_variable() -> None:
-    for section in (ServerSettings, ClientSettings, StorageSettings):
+    for section in (ServerSettings, ClientSettings, StorageSettings, BucketSettings):
         for item in dataclasses.fields(section):
             name = item.metadata["env"]
             read = read_settings({name: "given"})
-            parts = (read.server, read.client, read.storage)
+            parts = (read.server, read.client, read.storage, read.bucket)
             found = [getattr(part, item.name) for part in parts if type(part) is section]
             assert found == ["given"], name
 
 
 def test_an_empty_variable_is_no_setting() -> None:
     assert read_settings({"HEADGATE_HOST": ""}).server.host == "127.0.0.1"
+
+
+def test_keys_of_a_bucket_are_not_shown() -> None:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    assert "given" not in repr(read_settings(dict.fromkeys(names, "given")))
 
 
 def test_providers_are_filled_from_the_environment() -> None:

@@ -1,24 +1,56 @@
-"""P16: bytes by digest, verified on every read; on a folder whole or not at all, and there after a kill."""
+"""P16: bytes by digest, verified on every read; in a folder, in memory and in a bucket alike."""
 
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import obstore
 import pytest
 
 from headgate.kernel import Corrupt, InvalidInput, NotFound, Unavailable, blob_digest
 from headgate.store import Blobs
 
 
-@pytest.fixture(params=["folder", "url", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    """Blobs in a folder named by its path or its URL, and in memory."""
-    folder = tmp_path / "deep" / "a b"
-    return Blobs({"folder": str(folder), "url": f"file://{folder}", "memory": "memory://"}[request.param])
+@dataclass(frozen=True)
+class Shelf:
+    """Blobs, and a way to change their bytes behind their back."""
+
+    blobs: Blobs
+    overwrite: Callable[[str, bytes], None]
 
 
-@pytest.mark.parametrize("content", [b"", b"page", b"\0" * 100, b"x" * 7_000_000], ids=["empty", "text", "nul", "7 MB"])
+@pytest.fixture(params=["folder", "url", "memory", "bucket"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    """Blobs in a folder named by its path or its URL, in memory, and in a bucket."""
+    if request.param == "bucket":
+        place = request.getfixturevalue("place")
+        blobs = Blobs(place.url, place.bucket)
+    else:
+        folder = tmp_path / "deep" / "a b"
+        urls = {"folder": str(folder), "url": f"file://{folder}", "memory": "memory://"}
+        blobs = Blobs(urls[request.param])
+
+    def overwrite(digest: str, content: bytes) -> None:
+        plain = digest.removeprefix("sha256:")
+        obstore.put(blobs._store, f"{plain[:2]}/{plain}", content)
+
+    return Shelf(blobs, overwrite)
+
+
+@pytest.fixture
+def blobs(shelf: Shelf) -> Blobs:
+    return shelf.blobs
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"page", b"\0" * 100, b"x" * 5 * 2**20, b"x" * (5 * 2**20 + 1), bytes(range(256)) * 100_000],
+    ids=["empty", "text", "nul", "one part", "two parts", "26 MB"],
+)
 def test_what_is_put_comes_back(blobs: Blobs, content: bytes) -> None:
     digest = blobs.put(content)
     assert digest == blob_digest(content)
@@ -55,28 +87,38 @@ def test_blobs_lie_in_folders_by_prefix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("position", [0, 500, 999])
-def test_a_flipped_byte_is_corrupt(tmp_path: Path, position: int) -> None:
-    blobs = Blobs(str(tmp_path))
-    digest = blobs.put(b"p" * 1000)
-    file = file_of(tmp_path, digest)
-    content = bytearray(file.read_bytes())
+def test_a_flipped_byte_is_corrupt(shelf: Shelf, position: int) -> None:
+    digest = shelf.blobs.put(b"p" * 1000)
+    content = bytearray(b"p" * 1000)
     content[position] ^= 1
-    file.write_bytes(bytes(content))
+    shelf.overwrite(digest, bytes(content))
     with pytest.raises(Corrupt, match=digest):
-        blobs.get(digest)
+        shelf.blobs.get(digest)
 
 
 @pytest.mark.parametrize(
     "damage", [b"", b"p" * 999, b"p" * 1001, b"q" * 1000], ids=["cut to nothing", "cut", "longer", "other"]
 )
-def test_damage_is_corrupt_and_storing_again_repairs_it(tmp_path: Path, damage: bytes) -> None:
-    blobs = Blobs(str(tmp_path))
-    digest = blobs.put(b"p" * 1000)
-    file_of(tmp_path, digest).write_bytes(damage)
+def test_damage_is_corrupt_and_storing_again_repairs_it(shelf: Shelf, damage: bytes) -> None:
+    digest = shelf.blobs.put(b"p" * 1000)
+    shelf.overwrite(digest, damage)
     with pytest.raises(Corrupt):
-        blobs.get(digest)
-    blobs.put(b"p" * 1000)
-    assert blobs.get(digest) == b"p" * 1000
+        shelf.blobs.get(digest)
+    shelf.blobs.put(b"p" * 1000)
+    assert shelf.blobs.get(digest) == b"p" * 1000
+
+
+def test_many_may_store_the_same_and_others_at_once(blobs: Blobs) -> None:
+    contents = [bytes([number % 4]) * 300_000 for number in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        digests = list(threads.map(blobs.put, contents))
+        assert list(threads.map(blobs.get, digests)) == contents
+    assert len(set(digests)) == 4
+
+
+def test_a_probe_leaves_nothing_behind(blobs: Blobs) -> None:
+    blobs.probe()
+    assert [item for group in obstore.list(blobs._store) for item in group] == []
 
 
 def test_a_link_to_other_bytes_is_corrupt(tmp_path: Path) -> None:

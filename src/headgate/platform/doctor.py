@@ -1,6 +1,6 @@
 """What `headgate doctor` looks at: this installation and the project around it, finding by finding.
 
-Called by the CLI. It changes nothing, and it never raises for what it finds: a finding says what to do.
+Called by the CLI. It leaves nothing changed, and it never raises for what it finds: a finding says what to do.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.kernel import HeadgateError, plugins
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .wiring import Embedded
 
 _FREE_BYTES = 512 * 2**20
 
@@ -32,7 +37,7 @@ class Finding:
 
 
 def examine(start: Path, settings: Settings) -> list[Finding]:
-    """Look at python, extras, disk, project, database, keys and port, in this order."""
+    """Look at python, extras, disk, project, database, blobs, keys and port, in this order."""
     findings = [_python(), *_extras(), _disk(start)]
     try:
         findings += _project(start, settings)
@@ -73,6 +78,7 @@ def _project(start: Path, settings: Settings) -> Iterator[Finding]:
         for name in embedded.unset:
             yield Finding("environment variable", None, f"{name} is not set", hint)
         yield Finding("database", True, f"{embedded.store.records.dialect}, newest schema")
+        yield _blobs(embedded)
         mode = (embedded.root / FOLDER).stat().st_mode & 0o077
         yield Finding("privacy", not mode, "only you can read .headgate" if not mode else "others can read .headgate",
                       "chmod 700 .headgate")  # fmt: skip
@@ -85,6 +91,20 @@ def _project(start: Path, settings: Settings) -> Iterator[Finding]:
             yield Finding("HEADGATE_KEY", True, f"you are {person}")
     finally:
         embedded.close()
+
+
+def _blobs(embedded: Embedded) -> Finding:
+    """Blobs are written and read: a bucket's rights are known only by using them."""
+    blobs = embedded.store.blobs
+    began = time.monotonic()
+    try:
+        blobs.probe()
+    except HeadgateError as problem:
+        return Finding("blobs", False, problem.message, problem.hint)
+    if embedded.store.records.dialect == "postgresql" and not blobs.far:
+        hint = "a server elsewhere does not find them: share the folder, or set HEADGATE_BLOBS to a bucket"
+        return Finding("blobs", None, f"in a folder of this machine, {blobs.url}", hint)
+    return Finding("blobs", True, f"written and read in {(time.monotonic() - began) * 1e3:.0f} ms, {blobs.url}")
 
 
 def _keys(count: int) -> str:

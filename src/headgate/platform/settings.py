@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 Section = TypeVar("Section")
 
 
-def _env(name: str, default: str = "") -> Any:
-    return field(default=default, metadata={"env": name})
+def _env(name: str, default: str = "", *, shown: bool = True) -> Any:
+    return field(default=default, repr=shown, metadata={"env": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,56 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """How to reach the bucket of `HEADGATE_BLOBS`. Empty: what a role of the machine gives (instance, container, web
+    identity), found as AWS's own libraries find it."""
+
+    endpoint: str = _env("AWS_ENDPOINT_URL")
+    """The address of an S3-compatible server, `https://host:port`; `http://` sends contents unencrypted. Empty: AWS."""
+    region: str = _env("AWS_REGION")
+    """The region of the bucket; `us-east-1` when nothing says otherwise."""
+    access_key_id: str = _env("AWS_ACCESS_KEY_ID", shown=False)
+    """The key that may read, write and delete there."""
+    secret_access_key: str = _env("AWS_SECRET_ACCESS_KEY", shown=False)
+    """Its secret."""
+    session_token: str = _env("AWS_SESSION_TOKEN", shown=False)
+    """The token of temporary keys."""
+    timeout: str = _env("HEADGATE_BLOBS_TIMEOUT", "10s")
+    """How long the bucket may be silent before it counts as down: `10s`. Give a slow line more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Where the gateway's own requests are handed on as traces, over OTLP. Empty: nowhere."""
+
+    endpoint: str = _env("HEADGATE_OTLP_ENDPOINT")
+    """A collector, `http://host:4318`; `/v1/traces` is added when the path does not end with it."""
+    headers: str = _env("HEADGATE_OTLP_HEADERS", shown=False)
+    """Headers that the collector asks for: `name=value,name=value`, values percent-encoded. They are never logged."""
+    content: str = _env("HEADGATE_OTLP_CONTENT")
+    """Set to 1 to hand on the masked conversations too; without it they stay here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, in one place; passed down, never looked up again."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    bucket: BucketSettings = field(default_factory=BucketSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read all settings from the environment (`os.environ` unless given)."""
     source = os.environ if environment is None else environment
     return Settings(
-        _section(ServerSettings, source), _section(ClientSettings, source), _section(StorageSettings, source)
+        _section(ServerSettings, source),
+        _section(ClientSettings, source),
+        _section(StorageSettings, source),
+        _section(BucketSettings, source),
+        _section(TelemetrySettings, source),
     )
 
 

@@ -13,16 +13,16 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemClock
+from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemClock, units
 from headgate.kernel import local as local_principal
 from headgate.models import Providers
 from headgate.release import Project, read_project
-from headgate.store import Blobs, Records, Secret, Spans, Store, audit, tables
+from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, audit, tables
 
 from .identity import Identity
 from .jobs import Clerk, Worker
 from .perform import Performer
-from .settings import Settings, StorageSettings, resolve_providers
+from .settings import BucketSettings, Settings, StorageSettings, resolve_providers
 from .workspace import FOLDER, InProcess, Report, find_root
 
 
@@ -126,7 +126,7 @@ def open_store(root: Path, project: Project, settings: Settings, clock: Clock, w
     records = Records(urls.database)
     records.migrate()
     _note_project(records, project.name, clock)
-    blobs, spans = Blobs(urls.blobs), Spans(urls.spans, writer=writer)
+    blobs, spans = Blobs(urls.blobs, _bucket(settings.bucket)), Spans(urls.spans, writer=writer)
     store = Store(records, blobs, spans, Secret.load(Path(urls.secret)))
     providers, unset = resolve_providers(project.providers)
     changed: list[Callable[[str], None]] = []
@@ -141,6 +141,23 @@ def storage_urls(folder: Path, storage: StorageSettings) -> StorageSettings:
         spans=storage.spans or f"sqlite:///{folder / 'spans.db'}",
         blobs=storage.blobs or f"file://{folder / 'blobs'}",
         secret=storage.secret or str(folder / "secret"),
+    )
+
+
+def _bucket(settings: BucketSettings) -> Bucket:
+    try:
+        wait_s = units.parse_duration(settings.timeout) / 1e6
+    except ValueError as problem:
+        raise InvalidInput(f"HEADGATE_BLOBS_TIMEOUT: {problem}", "write 10s, or 1m for a slow line") from None
+    if wait_s <= 0:
+        raise InvalidInput("HEADGATE_BLOBS_TIMEOUT leaves no time at all", "write 10s, or 1m for a slow line")
+    return Bucket(
+        endpoint=settings.endpoint,
+        region=settings.region,
+        access_key_id=settings.access_key_id,
+        secret_access_key=settings.secret_access_key,
+        session_token=settings.session_token,
+        timeout_s=wait_s,
     )
 
 
