@@ -171,7 +171,7 @@ def test_a_loader_that_unpickles_would_be_seen(
     world: World, watcher: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = pickle.dumps(Bomb(tmp_path / "BOOM"))
-    monkeypatch.setattr("headgate.serve.snapshot.load_model", lambda document, _: _unpickle(content))
+    monkeypatch.setattr("headgate.serve.tabular.model.load_model", lambda document, _: _unpickle(content))
     with pytest.raises(RuntimeError, match=r"pickle\.find_class"), watcher.watching():
         world.build()
     assert not (tmp_path / "BOOM").exists()

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from headgate.kernel import HeadgateError, NotFound
-from headgate.platform import Gateway, Known, Performer, authorise
+from headgate.platform import Gateway, Inference, Known, Performer, authorise
 
 from .api import PREFIX, Api, send_problem
 from .callers import Door
 from .chat import Chat
-from .exchange import Exchange, Gone, Receive, Scope, Send, WrongMethod, encode, error_headers
+from .exchange import Exchange, Gone, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
+from .inference import PATHS, Invocations, OpenInference, Scoring, inference_error, mlflow_error
+from .inference import PREFIX as MODELS
 from .logs import LogWriter
 from .meters import CONTENT_TYPE, Meters
 
@@ -30,7 +32,7 @@ Route = Callable[[Exchange], Awaitable[None]]
 class Pages(Protocol):
     """What shows pages to people: an ASGI application for the paths that it owns. Given by `__main__`."""
 
-    def owns(self, path: str) -> bool: ...
+    def owns(self, path: str, accept: str) -> bool: ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
@@ -45,12 +47,21 @@ class App:
         self.gateway, self.door, self.writer, self.pages = gateway, door, writer, pages
         performer: Performer = embedded.performer
         self.meters = Meters(lambda: embedded.store.spans.dropped)
-        self.chat, self.api = Chat(gateway, self.meters), Api(performer, version)
+        trace_ids = TraceIds()
+        self.chat, self.api = Chat(gateway, self.meters, trace_ids), Api(performer, version)
+        self.inference = Inference(gateway)
+        scoring = Scoring(self.inference, self.meters, trace_ids)
+        self.models = OpenInference(scoring, version, self._is_ready)
+        self.invocations = Invocations(scoring, version, self._is_ready)
         self.ready = False
         self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
         self.routes: dict[str, tuple[str, Route]] = {
             "/v1/chat/completions": ("POST", self._completions),
             "/v1/models": ("GET", self._models),
+            "/invocations": ("POST", self._invocations),
+            "/ping": ("GET", self.invocations.ping),
+            "/health": ("GET", self.invocations.ping),
+            "/version": ("GET", self.invocations.about),
             "/healthz": ("GET", self._healthz),
             "/readyz": ("GET", self._readyz),
             "/metrics": ("GET", self._metrics),
@@ -75,6 +86,7 @@ class App:
         await receive()
         self.ready = False
         await self.gateway.close()
+        self.inference.close()
         self.api.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -106,7 +118,9 @@ class App:
             await route(exchange)
         elif exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))
-        elif self.pages is not None and self.pages.owns(exchange.path):
+        elif _below(exchange.path, MODELS):
+            await self.models.run(exchange, lambda: self._known(exchange))
+        elif self.pages is not None and self.pages.owns(exchange.path, exchange.headers.get("accept", "")):
             await self._page(exchange, self.pages)
         else:
             raise NotFound(f"there is nothing at {exchange.path[:200]}", "see /api/openapi.json and /v1/models")
@@ -125,12 +139,18 @@ class App:
     async def _models(self, exchange: Exchange) -> None:
         await self.chat.models(exchange, await self._known(exchange))
 
+    async def _invocations(self, exchange: Exchange) -> None:
+        await self.invocations.invoke(exchange, await self._known(exchange))
+
     async def _healthz(self, exchange: Exchange) -> None:
         await exchange.json(200, self.about)
 
     async def _readyz(self, exchange: Exchange) -> None:
-        status = "ready" if self.ready and self.gateway.fresh else "not ready"
+        status = "ready" if self._is_ready() else "not ready"
         await exchange.json(200 if status == "ready" else 503, {"status": status})
+
+    def _is_ready(self) -> bool:
+        return self.ready and self.gateway.fresh
 
     async def _metrics(self, exchange: Exchange) -> None:
         caller = self.door.caller(exchange.headers, exchange.peer)
@@ -141,20 +161,29 @@ class App:
     async def _failed(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer with an error, or end a stream that has begun."""
         exchange.facts["error"] = error.code
-        wired = exchange.path.startswith("/v1/")
+        envelope = self._envelope(exchange.path)
         self.meters.failed(self._label(exchange.path), error.status)
-        if exchange.status and wired:
+        if exchange.status and exchange.path.startswith("/v1/"):
             await self.chat.broken(exchange, error)
         elif exchange.status:
             return
-        elif wired:
-            body = encode(self.chat.wire.error_body(error))
-            await exchange.bytes(error.status, body, b"application/json", error_headers(error))
+        elif envelope is not None:
+            await exchange.bytes(error.status, encode(envelope(error)), b"application/json", error_headers(error))
         else:
             await send_problem(exchange, error)
 
+    def _envelope(self, path: str) -> Callable[[HeadgateError], dict[str, Any]] | None:
+        """Return what writes errors as the wire addressed does; None for ours."""
+        if path.startswith("/v1/"):
+            return self.chat.wire.error_body  # type: ignore[no-any-return]
+        if _below(path, MODELS):
+            return inference_error
+        return mlflow_error if path in PATHS else None
+
     def _label(self, path: str) -> str:
-        return path if path in self.routes else "/api" if path.startswith(PREFIX) else "other"
+        if path in self.routes:
+            return path
+        return "/v2" if _below(path, MODELS) else "/api" if path.startswith(PREFIX) else "other"
 
     def _line(self, exchange: Exchange, began: float) -> dict[str, Any]:
         return {
@@ -168,3 +197,7 @@ class App:
             "request": exchange.request_id,
             **exchange.facts,
         }
+
+
+def _below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith(prefix + "/")

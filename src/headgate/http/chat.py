@@ -8,31 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from headgate.kernel import Answer, Event, Final, HeadgateError, Text, Unavailable, new_trace_id, units
+from headgate.kernel import Answer, Event, Final, HeadgateError, Text, Unavailable, units
 from headgate.platform import Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
-from .exchange import Exchange, Gone, encode
+from .exchange import Exchange, Gone, TraceIds, encode
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
 _SSE = b"text/event-stream; charset=utf-8"
 _DONE = b"data: [DONE]\n\n"
-_HEX = frozenset("0123456789abcdef")
 
 
 class Chat:
     """The chat routes of one gateway."""
 
-    def __init__(self, gateway: Gateway, meters: Meters) -> None:
+    def __init__(self, gateway: Gateway, meters: Meters, trace_ids: TraceIds) -> None:
         self.gateway, self.meters, self.wire = gateway, meters, gateway.wire
+        self.trace_ids = trace_ids
         self.started = int(time.time())
-        self._seen: OrderedDict[str, None] = OrderedDict()
 
     async def models(self, exchange: Exchange, known: Known) -> None:
         data = [
@@ -44,7 +42,7 @@ class Chat:
     async def completions(self, exchange: Exchange, known: Known) -> None:
         """Answer one chat. Raises HeadgateError before anything was sent, Gone when the client left."""
         body = decode_object(await exchange.body(CHAT_LIMIT))
-        trace_id = self._trace_id(exchange.headers.get("traceparent", ""))
+        trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
         session = exchange.headers.get("x-headgate-session", "")[:128]
         turn = await self.gateway.open(known, body, trace_id, session)
         exchange.facts |= {"app": turn.pin.app, "environment": turn.pin.environment, "release": turn.pin.release[7:19]}
@@ -117,18 +115,6 @@ class Chat:
     def _count(self, exchange: Exchange, turn: Turn, answer: Answer) -> None:
         self.meters.answered(turn.pin.app, turn.pin.environment, answer)
         exchange.facts |= {"outcome": answer.status, "route": answer.route, "cost_nano": answer.cost_nano}
-
-    def _trace_id(self, traceparent: str) -> str:
-        """Return the caller's trace id; a fresh one for a second request in the same trace, for a record has one id."""
-        parts = traceparent.split("-")
-        if len(parts) < 4 or len(parts[1]) != 32 or not _HEX.issuperset(parts[1]) or not parts[1].strip("0"):
-            return new_trace_id()
-        if parts[1] in self._seen:
-            return new_trace_id()
-        self._seen[parts[1]] = None
-        if len(self._seen) > 10_000:
-            self._seen.popitem(last=False)
-        return parts[1]
 
 
 @asynccontextmanager

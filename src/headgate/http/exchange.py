@@ -5,6 +5,7 @@ Bodies are bounded while they are read; what is sent is counted for the log. No 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -18,6 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 encode = msgspec.json.Encoder().encode
 _JSON = b"application/json"
+_HEX = frozenset("0123456789abcdef")
 _SEEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
 
 
@@ -134,6 +136,26 @@ class Exchange:
         head = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *(headers or ())]
         await self.start(status, head)
         await self.write(body)
+
+
+class TraceIds:
+    """Gives requests their trace ids: the caller's own when `traceparent` brings one that was not used lately."""
+
+    def __init__(self, keep: int = 10_000) -> None:
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._keep = keep
+
+    def of(self, traceparent: str) -> str:
+        """Return the caller's trace id; a fresh one for a second request in the same trace, for a record has one id."""
+        parts = traceparent.split("-")
+        if len(parts) < 4 or len(parts[1]) != 32 or not _HEX.issuperset(parts[1]) or not parts[1].strip("0"):
+            return new_trace_id()
+        if parts[1] in self._seen:
+            return new_trace_id()
+        self._seen[parts[1]] = None
+        if len(self._seen) > self._keep:
+            self._seen.popitem(last=False)
+        return parts[1]
 
 
 def error_headers(error: HeadgateError) -> list[tuple[bytes, bytes]]:

@@ -27,6 +27,7 @@ class Meters:
         self._tokens = self._counter("headgate_tokens", "Tokens of model calls", (*place, "side"))
         self._cost = self._counter("headgate_cost_usd", "Cost of model calls in USD", place)
         self._errors = self._counter("headgate_http_errors", "Requests answered with an error", ("route", "status"))
+        self._predictions = self._counter("headgate_predictions", "Rows that models have answered", place)
         self._latency = self._histogram("headgate_request_seconds", "From request to whole answer", place)
         self._first = self._histogram("headgate_first_token_seconds", "From request to the first released text", place)
         self._overhead = self._histogram("headgate_overhead_seconds", "Time that was not spent in providers", place)
@@ -34,6 +35,7 @@ class Meters:
         lost = Gauge("headgate_spans_dropped", "Traces that could not be stored", registry=self.registry)
         lost.set_function(dropped)
         self._children = cache(self._make)
+        self._predicted = cache(lambda app, environment: self._predictions.labels(app, environment))
         self._error = cache(lambda route, status: self._errors.labels(route, status))
 
     def answered(self, app: str, environment: str, answer: Answer) -> None:
@@ -49,9 +51,21 @@ class Meters:
         if answer.first_token_us:
             first.observe(answer.first_token_us / 1e6)
 
+    def scored(self, app: str, environment: str, rows: int, seconds: float) -> None:
+        """Count one inference of a model: a request like others, and its rows."""
+        requests, *_, latency, _, _ = self._children(app, environment, "answered")
+        requests.inc()
+        latency.observe(seconds)
+        self._predicted(app, environment).inc(rows)
+
     def failed(self, route: str, status: int) -> None:
         """Count one request that was answered with an error; `route` is one of ours, never a path as sent."""
         self._error(route, str(status)).inc()
+
+    def received(self, stored: int, refused: int) -> None:
+        """Count the spans of one export."""
+        self._received.labels("stored").inc(stored)
+        self._received.labels("refused").inc(refused)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -68,6 +82,9 @@ class Meters:
             self._first.labels(app, environment),
             self._overhead.labels(app, environment),
         )
+
+    def _told(self, name: str, text: str, count: Callable[[], int]) -> None:
+        Gauge(name, text, registry=self.registry).set_function(count)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -6,6 +6,9 @@ from .connection import run_operation as run_operation
 from .doctor import Finding as Finding
 from .doctor import examine as examine
 from .gateway import Gateway as Gateway
+from .gateway import Inference as Inference
+from .gateway import Prediction as Prediction
+from .gateway import Served as Served
 from .gateway import Turn as Turn
 from .gateway import build_gateway as build_gateway
 from .identity import Caller as Caller

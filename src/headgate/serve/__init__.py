@@ -7,8 +7,10 @@ from .kinds.contract import behavioural, targets
 from .releases import Releases
 from .runtime import Hold, Runtime
 from .snapshot import Snapshot, load
+from .tabular.infer import MOST_ROWS, infer
+from .tabular.model import Model, ModelRequest
 
 __all__ = [
-    "Hold", "Purse", "Releases", "Runtime", "Snapshot", "answer", "app_targets", "behavioural", "cross_check",
-    "execute", "load", "targets", "warnings",
+    "MOST_ROWS", "Hold", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot", "answer", "app_targets",
+    "behavioural", "cross_check", "execute", "infer", "load", "targets", "warnings",
 ]  # fmt: skip

@@ -5,13 +5,12 @@ by evaluation. It runs in a worker thread, never on the event loop, and keeps no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from headgate import artifacts
 from headgate.guard import Guard, Policy, compile_policy
 from headgate.kernel import Corrupt, Passage, units
-from headgate.models import load_model
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
@@ -20,6 +19,7 @@ from .kinds._references import asks
 from .kinds._wiring import check_labels
 from .prompt import compile_prompt, compile_reply
 from .route import Destination, Router, compile_router
+from .tabular.model import Model, compile_models
 
 CONTEXT_TOKENS = 3000
 
@@ -30,7 +30,8 @@ class Snapshot:
 
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
     safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none. unscrubbed: sides
-    (`input`, `output`) on which no guard removes secrets, so that the record must.
+    (`input`, `output`) on which no guard removes secrets, so that the record must. models: every classical model that
+    the release pins, by path; the router asks one of them.
     """
 
     digest: str
@@ -46,6 +47,7 @@ class Snapshot:
     citations_required: bool
     per_day: int | None
     unscrubbed: frozenset[str] = frozenset()
+    models: Mapping[str, Model] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
     replies = {path: compile_reply(document) for path, document in prompts.items() if not asks(document)}
     contract = compile_contract(pinned.document(app["contract"], "contract"), replies)
     per_day = pinned.document(app["contract"], "contract").get("cost", {}).get("per_day")
-    router = _router(pinned, app)
+    models = compile_models(pinned.found, pinned.blobs.get)
+    router = _router(pinned, app, models)
     check_labels(app, router.predictor.labels if router else ())
     verify = app.get("verify", {})
     policy = compile_policy(pinned.document(app["policy"], "policy") if "policy" in app else {})
@@ -110,6 +113,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
             for side, guards in (("input", policy.input), ("output", policy.output))
             if not _removes_secrets(guards)
         ),
+        models=models,
     )
 
 
@@ -117,12 +121,11 @@ def _removes_secrets(guards: Sequence[Guard]) -> bool:
     return any(guard.name == "secrets" and guard.mode == "enforce" and guard.action != "flag" for guard in guards)
 
 
-def _router(pinned: _Pinned, app: Mapping[str, Any]) -> Router | None:
+def _router(pinned: _Pinned, app: Mapping[str, Any], models: Mapping[str, Model]) -> Router | None:
     path = app["route"].get("model")
     if path is None:
         return None
-    document = pinned.document(path, "model")
-    return compile_router(path, document, load_model(document, pinned.blobs.get(document["file"])))
+    return compile_router(path, pinned.document(path, "model"), models[path].predictor)
 
 
 def _routes(pinned: _Pinned, app: Mapping[str, Any], replies: Mapping[str, str]) -> dict[str, Destination]:

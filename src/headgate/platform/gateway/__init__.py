@@ -1,6 +1,9 @@
 """What a server asks before it answers: who calls, which release is meant, what surrounds it. Called by the edges."""
 
+from headgate.models import Prediction
+
 from .environments import Environments, Pin
 from .gateway import Gateway, Turn, build_gateway
+from .inference import Inference, Served
 
-__all__ = ["Environments", "Gateway", "Pin", "Turn", "build_gateway"]
+__all__ = ["Environments", "Gateway", "Inference", "Pin", "Prediction", "Served", "Turn", "build_gateway"]

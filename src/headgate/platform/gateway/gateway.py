@@ -126,14 +126,15 @@ class Gateway:
         user = body.get("user")
         subject = self.embedded.store.secret.subject(principal.project, user) if isinstance(user, str) else ""
         request = Request(trace_id, body, principal.key_id, session, subject)
-        return Turn(pin, snapshot, request, self._runtime(principal.project, pin, known.per_day))
+        return Turn(pin, snapshot, request, self.runtime(principal.project, pin, known.per_day))
 
     def models(self, known: Known) -> list[str]:
         """Return the names that this caller may put into `model`."""
         authorise(known.principal, "chat", "chat with apps")
         return self.environments.names(known.principal.project)
 
-    def _runtime(self, project: str, pin: Pin, per_day: int | None) -> Runtime:
+    def runtime(self, project: str, pin: Pin, per_day: int | None = None) -> Runtime:
+        """Return what surrounds a request of this environment; built once, then only read."""
         key = (project, pin.environment)
         found = self._runtimes.get(key)
         if found is None:
@@ -152,24 +153,27 @@ class Gateway:
     def _by_digest(self, principal: Principal, name: str) -> Pin:
         """Resolve `support@sha256:…` or a beginning of 8 digits or more: past the gates, for those who may."""
         app, _, wanted = name.partition("@")
-        plain = wanted.removeprefix("sha256:")
-        if len(plain) < 8 or not _HEX.issuperset(plain):
+        if not is_digits(wanted):
             served = self.environments.rows.get((principal.project, app), {})
             hint = "it is served as " + (", ".join(f"{app}@{name}" for name in sorted(served)) or "nothing yet")
             raise NotFound(f"{app!r} has no environment {wanted!r} that serves anything", hint, code="model_not_found")
+        return self.release(principal, wanted, app)
+
+    def release(self, principal: Principal, wanted: str, app: str = "") -> Pin:
+        """Pin a release by digits of its digest; it reads the records. Raises Denied, NotFound."""
         authorise(principal, "chat.release", "address a release by its digest")
-        table = tables.release
-        query = select(table.c.digest).where(
-            table.c.project_id == principal.project,
-            table.c.app == app,
-            table.c.digest.startswith(f"sha256:{plain}", autoescape=True),
+        table, plain = tables.release, wanted.removeprefix("sha256:")
+        query = select(table.c.digest, table.c.app).where(
+            table.c.project_id == principal.project, table.c.digest.startswith(f"sha256:{plain}", autoescape=True)
         )
+        if app:
+            query = query.where(table.c.app == app)
         with self.embedded.store.records.read() as tx:
             found = tx.all(query.limit(2))
         if len(found) != 1:
             what = "several releases begin" if found else "no release begins"
             raise NotFound(f"{what} with {wanted!r}", "see `headgate release list`", code="model_not_found")
-        return Pin(app, "", 0, str(found[0]["digest"]))
+        return Pin(str(found[0]["app"]), "", 0, str(found[0]["digest"]))
 
     def _changed(self, operation: str) -> None:
         """Called in the thread of a change, after its commit."""
@@ -213,6 +217,12 @@ class _Hold:
             app = str(request.body.get("model", "")).partition("@")[0]
             held = Held(app=app, trace_id=request.id, question=question, subject=request.subject)
             return open_held(tx, self.project, held, self.embedded.clock.now())
+
+
+def is_digits(wanted: str) -> bool:
+    """Whether this names a release by its digest: `sha256:` or not, and 8 hexadecimal digits or more."""
+    plain = wanted.removeprefix("sha256:")
+    return len(plain) >= 8 and _HEX.issuperset(plain)
 
 
 def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
