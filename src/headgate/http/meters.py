@@ -11,15 +11,16 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from headgate.kernel import Answer
+from headgate.platform import Exporter
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
 
 
 class Meters:
-    """The meters of one server. `dropped` tells how many traces were dropped since it started."""
+    """The meters of one server. `dropped` tells how many traces were dropped since it started; `exporter` hands on."""
 
-    def __init__(self, dropped: Callable[[], int]) -> None:
+    def __init__(self, dropped: Callable[[], int], exporter: Exporter | None = None) -> None:
         self.registry = CollectorRegistry()
         labels = ("app", "environment", "status")
         place = ("app", "environment")
@@ -34,6 +35,10 @@ class Meters:
         self.in_flight = Gauge("headgate_in_flight", "Requests being answered", registry=self.registry)
         lost = Gauge("headgate_spans_dropped", "Traces that could not be stored", registry=self.registry)
         lost.set_function(dropped)
+        if exporter is not None:
+            self._told("headgate_export_sent", "Requests handed on to the collector", lambda: exporter.sent)
+            self._told("headgate_export_dropped", "Requests that it did not get", lambda: exporter.dropped)
+        self._received = self._counter("headgate_spans_received", "Foreign spans by what became of them", ("outcome",))
         self._children = cache(self._make)
         self._predicted = cache(lambda app, environment: self._predictions.labels(app, environment))
         self._error = cache(lambda route, status: self._errors.labels(route, status))

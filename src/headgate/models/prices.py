@@ -6,6 +6,8 @@ Called by providers (to price themselves) and by `serve` (to reserve and settle)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -76,6 +78,74 @@ def _listed(model: str, base_url: str) -> tuple[str, str] | None:
         return None
     rates = [_dearest(rate) for rate in (listed.input_mtok, listed.output_mtok)]
     return (rates[0], rates[1]) if rates[0] is not None and rates[1] is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a call says it used. `input` counts all input tokens, those read from a cache and written to it too."""
+
+    input: int
+    output: int
+    cached: int = 0
+    written: int = 0
+
+
+def listed_cost(model: str, provider: str | None, tokens: Tokens) -> int | None:
+    """Return what a call costs by the public price list, in nano-dollars, rounded up; None when it is not listed.
+
+    provider: a name of the list, None to look for the model at all of them. The trap: it is the price of today.
+    """
+    price = _public(model, provider)
+    if price is None:
+        return None
+    cached = min(tokens.cached, tokens.input)
+    written = min(tokens.written, tokens.input - cached)
+    limit, rates = _flat(model, provider)
+    if tokens.input > limit:
+        return _tiered(price, Tokens(tokens.input, tokens.output, cached, written))
+    plain = tokens.input - cached - written
+    parts = (plain, tokens.output, cached, written)
+    return -(-sum(count * rate for count, rate in zip(parts, rates, strict=True)) // 1_000_000)
+
+
+@lru_cache(maxsize=1024)
+def _public(model: str, provider: str | None) -> Any:
+    from genai_prices import Usage as Used
+    from genai_prices import calc_price
+
+    try:
+        return calc_price(Used(input_tokens=1), model, provider_id=provider).model_price
+    except (LookupError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _flat(model: str, provider: str | None) -> tuple[int, tuple[int, int, int, int]]:
+    """Return nano-dollars per million tokens of input, output, cached and written, and the input they hold up to."""
+    price = _public(model, provider)
+    given, got = price.input_mtok, price.output_mtok
+    cached = given if price.cache_read_mtok is None else price.cache_read_mtok
+    written = given if price.cache_write_mtok is None else price.cache_write_mtok
+    listed = (given, got, cached, written)
+    starts = [tier.start for rate in listed for tier in getattr(rate, "tiers", ())]
+    rates = [int(Decimal(getattr(rate, "base", rate) or 0) * 10**9) for rate in listed]
+    return -1 if given is None else min(starts, default=2**63), (rates[0], rates[1], rates[2], rates[3])
+
+
+def _tiered(price: Any, tokens: Tokens) -> int | None:
+    from genai_prices import Usage as Used
+
+    used = Used(
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cache_read_tokens=tokens.cached,
+        cache_write_tokens=tokens.written,
+    )
+    try:
+        total = price.calc_price(used)["total_price"]
+    except (LookupError, ValueError):
+        return None
+    return -int(-(total * 10**9) // 1)
 
 
 def _dearest(rate: Any) -> Any:

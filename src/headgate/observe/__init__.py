@@ -2,6 +2,7 @@
 
 from .alerts import AlertList, AlertQuery, list_alerts
 from .incidents import Incident, OpenIncident, add_traces, get_incident, incident_of, open_incident
+from .otlp import Sent, spans_of, translate
 from .traces import TraceDetail, TraceList, TraceQuery, TraceShow, find_record, list_traces, show_trace
 from .watch import Monitor, Watch, compile_watch
 from .watching import MonitorList, MonitorQuery, MonitorRun, MonitorState, list_monitors, run_monitors
@@ -16,6 +17,7 @@ __all__ = [
     "MonitorRun",
     "MonitorState",
     "OpenIncident",
+    "Sent",
     "TraceDetail",
     "TraceList",
     "TraceQuery",
@@ -32,4 +34,6 @@ __all__ = [
     "open_incident",
     "run_monitors",
     "show_trace",
+    "spans_of",
+    "translate",
 ]

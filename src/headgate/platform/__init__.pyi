@@ -39,6 +39,9 @@ from .settings import Settings as Settings
 from .settings import StorageSettings as StorageSettings
 from .settings import read_settings as read_settings
 from .target import Target as Target
+from .telemetry import Exporter as Exporter
+from .telemetry import Sent as Sent
+from .telemetry import Telemetry as Telemetry
 from .target import is_list as is_list
 from .target import read_request as read_request
 from .target import resolve as resolve

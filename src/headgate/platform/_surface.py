@@ -18,6 +18,7 @@ _MODULES = {
     "problems": ("error_of", "problem_of"),
     "roles": ("ROLES", "authorise", "permits"),
     "sessions": ("Session", "Sessions"),
+    "telemetry": ("Exporter", "Sent", "Telemetry"),
     "target": ("Target", "is_list", "read_request", "resolve"),
     "wiring": ("Embedded", "open_project"),
     "workspace": ("FOLDER", "SERVER_FILE", "Connection", "Desk", "find_root"),

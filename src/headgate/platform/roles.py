@@ -13,14 +13,15 @@ _READ = frozenset({"read", "traces", "feedback", "chat"})
 
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read"}),
-    "app": frozenset({"chat", "feedback"}),
-    "engineer": _READ | {"build", "operate", "promote", "rules", "chat.release"},
+    "app": frozenset({"chat", "feedback", "ingest"}),
+    "engineer": _READ | {"build", "operate", "promote", "rules", "chat.release", "ingest"},
     "reviewer": _READ | {"review", "approve", "audit", "chat.release"},
-    "operator": _READ | {"operate", "promote", "rules", "audit", "chat.release"},
-    "admin": _READ | {"build", "operate", "review", "approve", "promote", "rules", "keys", "audit", "chat.release"},
+    "operator": _READ | {"operate", "promote", "rules", "audit", "chat.release", "ingest"},
+    "admin": _READ
+    | {"build", "operate", "review", "approve", "promote", "rules", "keys", "audit", "chat.release", "ingest"},
 }
-"""viewer looks at results, not at conversations. app is a product's own key: it chats and gives feedback. engineer
-builds, evaluates and promotes: what protects an environment is its gate and the approvals it asks for, not who pushes
+"""viewer looks at results, not at conversations. app is a product's own key: it chats, gives feedback and sends
+traces (`ingest`). engineer builds, evaluates and promotes: what protects an environment is its gate and the approvals it asks for, not who pushes
 the button. reviewer decides and approves. operator promotes, rolls back and sets rules, but builds nothing. admin does
 all of it and makes keys. `chat.release` addresses a release by its digest, past the environments' gates."""
 

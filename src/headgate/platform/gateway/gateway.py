@@ -19,6 +19,7 @@ from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound
 from headgate.models import Providers
 from headgate.platform.identity import Caller, Identity, Known, unauthenticated
 from headgate.platform.roles import authorise, permits
+from headgate.platform.telemetry import Exporter, Tee, exporter_of
 from headgate.platform.wiring import Embedded
 from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
 from headgate.store import tables
@@ -56,6 +57,7 @@ class Gateway:
     releases: Releases
     environments: Environments
     providers: Providers
+    exporter: Exporter | None = None
     wire: Any = field(default_factory=lambda: plugins.load("wires", "openai-chat"))
     _runtimes: dict[tuple[str, str], Runtime] = field(default_factory=dict)
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,6 +83,8 @@ class Gateway:
             self._beating.cancel()
         await self.purse.close()
         await self.providers.close()
+        if self.exporter is not None:
+            await asyncio.to_thread(self.exporter.close)
 
     async def refresh(self) -> None:
         """Read environments and keys again, and load new releases before requests meet them."""
@@ -139,9 +143,10 @@ class Gateway:
         found = self._runtimes.get(key)
         if found is None:
             embedded = self.embedded
+            spans = embedded.store.spans
             found = self._runtimes[key] = Runtime(
                 providers=self.providers,
-                recorder=embedded.store.spans,
+                recorder=spans if self.exporter is None else Tee(spans, self.exporter),
                 clock=embedded.clock,
                 purse=self.purse,
                 hold=_Hold(embedded, project, pin.environment),
@@ -235,4 +240,5 @@ def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
         releases=Releases(store.records, store.blobs),
         environments=Environments(store.records),
         providers=Providers(embedded.providers),
+        exporter=exporter_of(embedded.settings.telemetry),
     )
