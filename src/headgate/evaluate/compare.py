@@ -101,9 +101,15 @@ def compare(ctx: Context, request: Compare) -> Comparison:
 
 def pairs(tx: Transaction, project: str, sides: tuple[Evidence, Evidence], suite: str) -> list[Pair]:
     """Return the scenarios of a suite that both evidences judged, in order of their ids."""
-    before = {case.key: case for case in cases_of(tx, project, sides[0].id) if case.suite == suite}
-    after = [case for case in cases_of(tx, project, sides[1].id) if case.suite == suite and case.key in before]
-    return [Pair(suite, case.scenario, before[case.key], case) for case in after]
+    before, after = (cases_of(tx, project, side.id) for side in sides)
+    return pair_up(before, after, suite)
+
+
+def pair_up(before: Sequence[CaseRow], after: Sequence[CaseRow], suite: str) -> list[Pair]:
+    """Pair the cases of a suite that were judged on both sides, in order of their ids."""
+    known = {case.key: case for case in before if case.suite == suite}
+    both = [case for case in after if case.suite == suite and case.key in known]
+    return [Pair(suite, case.scenario, known[case.key], case) for case in both]
 
 
 def _same_exam(tx: Transaction, project: str, a: str, b: str) -> tuple[Evidence, Evidence, list[str]]:

@@ -5,12 +5,12 @@ from .detect import PII_TYPES, Found, Injection, find_injection, find_pii, find_
 from .grounding import SUPPORTED, ground
 from .refusal import is_refusal
 from .score import Row, Score, Scorer, ScorerPlugin, Subject
-from .stats import Interval, mean_interval, needed_cases, paired_difference, quantile_interval, wilson
+from .stats import Interval, deciding_cases, mean_interval, needed_cases, paired_difference, quantile_interval, wilson
 from .text import Form, Reading, canonical_forms, fold, forms, sentences, unleet
 
 __all__ = [
     "PII_TYPES", "SUPPORTED", "Form", "Found", "Injection", "Interval", "Reading", "Row", "Score", "Scorer",
-    "ScorerPlugin", "Subject", "build", "canonical_forms", "find_injection", "find_pii", "find_secrets", "fold", "forms", "ground",
+    "ScorerPlugin", "Subject", "build", "canonical_forms", "deciding_cases", "find_injection", "find_pii", "find_secrets", "fold", "forms", "ground",
     "is_refusal", "mask", "mean_interval", "merged", "needed_cases", "paired_difference", "quantile_interval",
     "sentences", "unleet", "warm", "wilson",
 ]  # fmt: skip

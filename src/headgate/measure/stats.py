@@ -93,6 +93,16 @@ def needed_cases(at_least: float | None = None, at_most: float | None = None) ->
     return max(n, 1)
 
 
+def deciding_cases(share: float, bar: float) -> int | None:
+    """Return how many cases decide whether a share is above or below a bar, if the share stays what it is.
+
+    Wilson's interval is the score test turned round, so the bar leaves it at n = z² bar (1 - bar) / (share - bar)².
+    None when the share is the bar itself: no number decides that.
+    """
+    apart = share - bar
+    return None if abs(apart) < 1e-9 else max(1, math.ceil(Z95 * Z95 * bar * (1 - bar) / (apart * apart) - 1e-9))
+
+
 def _ranks(n: int, q: float) -> tuple[int, int]:
     """Return 1-based ranks whose order statistics cover a quantile: binomial tails of at most 2.5 % each."""
     below, low, high = 0.0, 0, n + 1

@@ -49,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("release.show", "release:show", "read", "read", "show what a release pins and how it was judged"),
     _row("release.diff", "release:diff", "read", "read", "show every difference that can change an answer"),
     _row("release.gate", "release:gate", "read", "read", "judge a release by the rules of an environment"),
+    _row("release.approvals", "release:list_approvals", "read", "read", "show who approved, and who still must"),
     _row("release.approve", "release:approve", "approve", "change", "approve a release for an environment"),
     _row("release.promote", "release:promote", "promote", "change", "serve a release in an environment"),
     _row("release.rollback", "release:rollback", "promote", "change", "serve the previous release again"),

@@ -1,6 +1,6 @@
 """Floor 7: releases built from files, judged by gates, approved by people, promoted and rolled back."""
 
-from .approvals import Approval, Approve, approve, authors
+from .approvals import Approval, ApprovalList, ApprovalQuery, Approve, approve, authors, list_approvals
 from .build import Build, Manifest, Pin, apps, build, one_app
 from .check import Check, CheckResult, check
 from .create import ReleaseCreate, create
@@ -39,13 +39,14 @@ from .ruling import (
 )
 
 __all__ = [
-    "ApplyResult", "Approval", "Approve", "ArtifactChange", "Build", "Check", "CheckResult", "CostRule", "DiffResult",
-    "Environment", "EnvironmentApply", "EnvironmentApprove", "EnvironmentEntry", "EnvironmentList", "EnvironmentQuery",
-    "EnvironmentResult", "EnvironmentRules", "EnvironmentSet", "EnvironmentShown", "Eval", "EvalResult", "ExactRule",
-    "Gate", "GateResult", "LatencyRule", "Manifest", "ModelRule", "Outcome", "PairedRule", "Pending", "Pin", "Project",
-    "ProjectFile", "Promote", "PromoteResult", "RateRule", "ReleaseCreate", "ReleaseDiff", "ReleaseList",
-    "ReleaseQuery", "ReleaseRegister", "ReleaseResult", "ReleaseShow", "ReleaseShown", "Rollback", "Rule",
-    "RuleResult", "apply", "approve", "approve_rules", "apps", "authors", "build", "check", "create", "diff",
-    "evaluate", "explain", "find_environment", "gate", "list_releases", "one_app", "parse_suites", "promote",
+    "ApplyResult", "Approval", "ApprovalList", "ApprovalQuery", "Approve", "ArtifactChange", "Build", "Check",
+    "CheckResult", "CostRule", "DiffResult", "Environment", "EnvironmentApply", "EnvironmentApprove",
+    "EnvironmentEntry", "EnvironmentList", "EnvironmentQuery", "EnvironmentResult", "EnvironmentRules",
+    "EnvironmentSet", "EnvironmentShown", "Eval", "EvalResult", "ExactRule", "Gate", "GateResult", "LatencyRule",
+    "Manifest", "ModelRule", "Outcome", "PairedRule", "Pending", "Pin", "Project", "ProjectFile", "Promote",
+    "PromoteResult", "RateRule", "ReleaseCreate", "ReleaseDiff", "ReleaseList", "ReleaseQuery", "ReleaseRegister",
+    "ReleaseResult", "ReleaseShow", "ReleaseShown", "Rollback", "Rule", "RuleResult", "apply",
+    "approve", "approve_rules", "apps", "authors", "build", "check", "create", "diff", "evaluate", "explain",
+    "find_environment", "gate", "list_approvals", "list_releases", "one_app", "parse_suites", "promote",
     "read_project", "register", "rollback", "rules_of", "set_rules", "show", "show_environments",
 ]  # fmt: skip

@@ -20,6 +20,7 @@ from headgate.store import Context, Transaction, tables
 from .build import Manifest, Pin
 from .environments import find_environment
 from .gate import GateResult, look
+from .judging import Outcome
 from .registry import registrants
 
 
@@ -30,6 +31,44 @@ class Approve(BaseModel):
     release: str = Field(description="the candidate: digest, its beginning, or an environment")
     environment: str = Field(description="where it may go")
     note: str = Field("", max_length=2000, description="why")
+
+
+class ApprovalQuery(BaseModel):
+    """Which release, for which environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    release: str = Field(description="the candidate: digest, its beginning, or an environment")
+    environment: str = Field(description="where it may go")
+
+
+class Given(BaseModel):
+    """One approval that somebody gave; `why` says why it does not count (any more)."""
+
+    model_config = ConfigDict(frozen=True)
+    person: str
+    at: float
+    note: str
+    counts: bool
+    why: str = ""
+
+
+class ApprovalList(BaseModel):
+    """Who approved, how many must, who is an author of what, and whether the one who asks may approve.
+
+    `needed` is what would let the release move now: a gate that says `review` needs one at least. `why_not` is empty
+    when the asker may approve; permissions of roles are not looked at here.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    release: str
+    app: str
+    environment: str
+    outcome: Outcome
+    needed: int
+    counting: list[str]
+    given: list[Given]
+    authors: dict[str, list[str]]
+    why_not: str = ""
 
 
 class Approval(BaseModel):
@@ -85,6 +124,59 @@ def approve(ctx: Context, request: Approve) -> Approval:
         approvals=counted,
         needed=environment.rules.approvals if environment.rules else 0,
     )
+
+
+def list_approvals(ctx: Context, request: ApprovalQuery) -> ApprovalList:
+    """Tell where a release stands with its approvals for an environment, as its gate sees it now."""
+    release = find_release(ctx.tx, ctx.project, request.release)
+    environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
+    judged = look(ctx.tx, ctx.project, release, environment, ctx.now)
+    barred = authors(ctx.tx, ctx.project, release, judged.baseline)
+    asked = environment.rules.approvals if environment.rules else 0
+    table = tables.approval
+    rows = ctx.tx.all(
+        select(table)
+        .where(table.c.project_id == ctx.project, table.c.release == judged.release)
+        .where(table.c.app == judged.app, table.c.environment == judged.environment)
+        .order_by(table.c.at)
+    )
+    given = [_given(row, judged, barred) for row in rows]
+    return ApprovalList(
+        release=judged.release,
+        app=judged.app,
+        environment=judged.environment,
+        outcome=judged.outcome,
+        needed=max(asked, 1) if judged.outcome == "review" else asked,
+        counting=sorted({item.person for item in given if item.counts}),
+        given=given,
+        authors=barred,
+        why_not=_why_not(ctx, judged, barred),
+    )
+
+
+def _given(row: Mapping[str, Any], judged: GateResult, barred: Mapping[str, list[str]]) -> Given:
+    bound = (
+        ("evidence_digest", judged.evidence_digest, "newer evidence judges it now"),
+        ("rules_digest", judged.rules_digest, "the rules have changed since"),
+        ("baseline", judged.baseline, "the environment served another release then"),
+    )
+    reasons = [why for name, now, why in bound if row[name] != now]
+    if not row["verified"]:
+        reasons.insert(0, "nobody proved who made it")
+    if row["person"] in barred:
+        reasons.insert(0, "an author's approval does not count")
+    return Given(person=row["person"], at=row["at"], note=row["note"], counts=not reasons, why="; ".join(reasons))
+
+
+def _why_not(ctx: Context, judged: GateResult, barred: Mapping[str, list[str]]) -> str:
+    person, parts = ctx.principal.person, barred.get(ctx.principal.person, [])
+    if judged.baseline == judged.release:
+        return f"{judged.environment} serves this release already"
+    if parts:
+        return f"{person} is an author of it ({', '.join(parts[:3])}): somebody else approves"
+    if judged.outcome == "fail":
+        return "the gate fails, and no approval can change that"
+    return "" if judged.decidable else "there is nothing to approve yet: rules have no evidence to look at"
 
 
 def authors(tx: Transaction, project: str, release: Mapping[str, Any], baseline: str) -> dict[str, list[str]]:

@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headgate import artifacts
-from headgate.evaluate import Evidence, Suite, cases_of, evidence_of, find_release, pairs
+from headgate.evaluate import Evidence, find_release, pair_up
 from headgate.kernel import Conflict, short
 from headgate.store import Context, Transaction
 
 from .environments import Environment, environment_or_none, find_environment
 from .judging import Baseline, Exam, Outcome, RuleResult, judge, missing, worst
 from .rules import PairedRule, Rule
+from .shelf import Shelf
 
 
 class Gate(BaseModel):
@@ -63,21 +63,26 @@ def gate(ctx: Context, request: Gate) -> GateResult:
 
 def look(tx: Transaction, project: str, release: Mapping[str, Any], environment: Environment, now: float) -> GateResult:
     """Judge inside a given transaction."""
+    return judge_with(Shelf(tx, project), release, environment, now)
+
+
+def judge_with(shelf: Shelf, release: Mapping[str, Any], environment: Environment, now: float) -> GateResult:
+    """Judge from a shelf: whoever judges many shares what they read. Raises Conflict where no rules were applied."""
     if environment.rules is None:
         name = environment.name
         raise Conflict(f"no rules were applied to {name} yet", f"run `headgate environment apply {name}`")
     rules = environment.rules.compiled()
     since = now - environment.rules.max_age / 1e6
     wanted = {path for rule in rules if (path := _suite_of(rule))}
-    evidence, lack = _evidence(tx, project, release["digest"], wanted, since) if rules else (None, "")
+    evidence, lack = _evidence(shelf, release["digest"], wanted, since) if rules else (None, "")
     notes: list[str] = []
     if evidence is None:
         hint = f"run `headgate eval {short(release['digest'])}`"
         results = [missing(rule, lack, hint) for rule in rules]
     else:
-        exam = _exam(tx, project, evidence, rules, (environment.app, wanted, since))
+        exam = _exam(shelf, evidence, rules, (environment.app, wanted, since))
         results = [judge(rule, exam) for rule in rules]
-        notes = _smaller_exam(tx, project, environment, exam)
+        notes = _smaller_exam(shelf, environment, exam)
     return GateResult(
         outcome=worst([result.outcome for result in results]),
         release=release["digest"],
@@ -93,11 +98,9 @@ def look(tx: Transaction, project: str, release: Mapping[str, Any], environment:
     )
 
 
-def _evidence(
-    tx: Transaction, project: str, release: str, wanted: set[str], since: float
-) -> tuple[Evidence | None, str]:
+def _evidence(shelf: Shelf, release: str, wanted: set[str], since: float) -> tuple[Evidence | None, str]:
     """Return the newest evidence that holds every suite the rules name, or None and what is lacking."""
-    found = evidence_of(tx, project, release)
+    found = shelf.evidence(release)
     if not found:
         return None, "there is no evidence for this release"
     fresh = [evidence for evidence in found if (evidence.finished_at or 0) >= since]
@@ -110,29 +113,25 @@ def _evidence(
     return None, f"its evidence does not cover {lack}"
 
 
-def _exam(
-    tx: Transaction, project: str, evidence: Evidence, rules: Sequence[Rule], scope: tuple[str, set[str], float]
-) -> Exam:
+def _exam(shelf: Shelf, evidence: Evidence, rules: Sequence[Rule], scope: tuple[str, set[str], float]) -> Exam:
     app, wanted, since = scope
-    suites = {path: _suite(tx, project, evidence.pins["suites"][path]) for path in wanted}
+    suites = {path: shelf.suite(evidence.pins["suites"][path]) for path in wanted}
     baselines = {}
     for rule in rules:
         if isinstance(rule, PairedRule):
-            other = environment_or_none(tx, project, app, rule.no_worse_than)
+            other = environment_or_none(shelf.tx, shelf.project, app, rule.no_worse_than)
             if other is not None and other.stable:
-                baselines[rule.no_worse_than, rule.suite] = _baseline(
-                    tx, project, other.stable, (evidence, rule, since)
-                )
-    return Exam(evidence.release, evidence, cases_of(tx, project, evidence.id), suites, baselines)
+                baselines[rule.no_worse_than, rule.suite] = _baseline(shelf, other.stable, (evidence, rule, since))
+    return Exam(evidence.release, evidence, shelf.cases(evidence.id), suites, baselines)
 
 
-def _baseline(tx: Transaction, project: str, stable: str, against: tuple[Evidence, PairedRule, float]) -> Baseline:
+def _baseline(shelf: Shelf, stable: str, against: tuple[Evidence, PairedRule, float]) -> Baseline:
     """Pair the candidate with the newest evidence of `stable` on the very same version of the suite."""
     candidate, rule, since = against
-    for evidence in evidence_of(tx, project, stable):
+    for evidence in shelf.evidence(stable):
         same = evidence.pins["suites"].get(rule.suite) == candidate.pins["suites"][rule.suite]
         if same and (evidence.finished_at or 0) >= since:
-            return Baseline(stable, pairs(tx, project, (evidence, candidate), rule.suite))
+            return Baseline(stable, pair_up(shelf.cases(evidence.id), shelf.cases(candidate.id), rule.suite))
     return Baseline(stable, None)
 
 
@@ -141,21 +140,17 @@ def _suite_of(rule: Rule) -> str | None:
     return found
 
 
-def _suite(tx: Transaction, project: str, digest: str) -> Suite:
-    return Suite.model_validate(artifacts.get(tx, project, digest).document)
-
-
-def _smaller_exam(tx: Transaction, project: str, environment: Environment, exam: Exam) -> list[str]:
+def _smaller_exam(shelf: Shelf, environment: Environment, exam: Exam) -> list[str]:
     """Note scenarios that judged what is served today and are gone or changed in this exam: people should know."""
     if not environment.stable or environment.stable == exam.release:
         return []
     notes = []
     for path, suite in sorted(exam.suites.items()):
-        last = next((e for e in evidence_of(tx, project, environment.stable) if path in e.pins["suites"]), None)
+        last = next((e for e in shelf.evidence(environment.stable) if path in e.pins["suites"]), None)
         if last is None or last.pins["suites"][path] == exam.evidence.pins["suites"][path]:
             continue
         now = {scenario.id: scenario for scenario in suite.scenarios}
-        before = _suite(tx, project, last.pins["suites"][path]).scenarios
+        before = shelf.suite(last.pins["suites"][path]).scenarios
         changed = [scenario.id for scenario in before if now.get(scenario.id) != scenario]
         if changed:
             names = ", ".join(changed[:5]) + (" …" if len(changed) > 5 else "")

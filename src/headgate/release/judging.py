@@ -16,16 +16,17 @@ from pydantic import BaseModel, ConfigDict
 
 from headgate.evaluate import CaseRow, Evidence, Pair, Suite, cost_summary, latency_summary
 from headgate.kernel import units
-from headgate.measure import paired_difference, wilson
+from headgate.measure import deciding_cases, needed_cases, paired_difference, wilson
 
-from .rules import CostRule, ExactRule, LatencyRule, ModelRule, PairedRule, RateRule, Rule, of, percent
+from .rules import CostRule, ExactRule, LatencyRule, ModelRule, PairedRule, RateRule, Rule, Unit, of, percent
 
 Outcome = Literal["pass", "fail", "review"]
 _NAMED = 10
+_MOST_CASES = 20_000
 
 
 class RuleResult(BaseModel):
-    """What one rule says. `value`, `low` and `high` are in the rule's own unit (share, metric, USD, seconds).
+    """What one rule says. `value`, `low`, `high` and `bar` are in `unit` (shares 0 … 1, USD, seconds).
 
     `missing` marks a review that no person can decide, because there is nothing to look at; `hint` says how to get it.
     """
@@ -36,6 +37,8 @@ class RuleResult(BaseModel):
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    bar: float | None = None
+    unit: Unit | None = None
     n: int = 0
     failing: list[str] = []
     explanation: str = ""
@@ -69,7 +72,9 @@ class Exam:
 
 def judge(rule: Rule, exam: Exam) -> RuleResult:
     """Judge one rule."""
-    return _JUDGES[type(rule)](rule, exam)
+    bar, unit = rule.bar()
+    found: RuleResult = _JUDGES[type(rule)](rule, exam)
+    return found.model_copy(update={"bar": bar, "unit": unit})
 
 
 def missing(rule: Rule, explanation: str, hint: str) -> RuleResult:
@@ -109,6 +114,7 @@ def _rate(rule: RateRule, exam: Exam) -> RuleResult:
     return RuleResult(
         rule=rule.words(),
         outcome=outcome,
+        hint="" if outcome != "review" or open_ else _more_cases(good / n, n, bar),
         value=value,
         low=low,
         high=high,
@@ -116,6 +122,17 @@ def _rate(rule: RateRule, exam: Exam) -> RuleResult:
         failing=_failing(cases),
         explanation=told,
     )
+
+
+def _more_cases(share: float, n: int, bar: float) -> str:
+    """Say how many cases would turn a question for people into an answer."""
+    fewest = needed_cases(at_least=bar)
+    if n < fewest:
+        return f"no exam of fewer than {fewest} cases can pass this rule, even with all of them right; this one has {n}"
+    enough = deciding_cases(share, bar)
+    if enough is None or enough > _MOST_CASES:
+        return "it lies so close to the bar that more cases will not settle it: people decide"
+    return f"at this rate about {enough} cases would settle it; this exam has {n}"
 
 
 def _exact(rule: ExactRule, exam: Exam) -> RuleResult:

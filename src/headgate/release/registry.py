@@ -5,18 +5,22 @@ A release is registered only when everything it pins is there. Nothing here move
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from headgate import artifacts
-from headgate.evaluate import evidence_of, find_release, insert_missing
+from headgate.evaluate import Evidence, evidence_of, find_release, insert_missing
 from headgate.kernel import Draft, InvalidInput, NotFound, document_of
 from headgate.store import Context, Transaction, tables
 
 from .build import Manifest, Pin
+from .environments import Environment, environment_of
+from .gate import judge_with
+from .judging import Outcome
+from .shelf import Shelf
 
 
 class ReleaseRegister(BaseModel):
@@ -46,10 +50,34 @@ class ReleaseQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     app: str | None = Field(None, description="only this app")
     limit: int = Field(50, ge=1, le=1000, description="how many at most")
+    before: float | None = Field(None, description="only releases made before this moment (epoch seconds)")
+    gates: bool = Field(False, description="also judge each by the rules of every environment")
+
+
+class EvidenceBrief(BaseModel):
+    """The newest evidence of a release in five numbers; `failed` counts errors too, `open` waits for a person."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    finished_at: float
+    cases: int
+    passed: int
+    failed: int
+    open: int
+
+
+class GateBrief(BaseModel):
+    """What the gate of one environment says, and the rules that do not pass. `judged`: there was something to see."""
+
+    model_config = ConfigDict(frozen=True)
+    environment: str
+    outcome: Outcome
+    judged: bool
+    stopped: list[str]
 
 
 class ReleaseRow(BaseModel):
-    """One release and where it is served."""
+    """One release, where it is served, and how it was judged; `gates` only when asked for, where rules bind."""
 
     model_config = ConfigDict(frozen=True)
     digest: str
@@ -58,6 +86,8 @@ class ReleaseRow(BaseModel):
     created_by: str
     note: str
     serves: list[str]
+    evidence: EvidenceBrief | None = None
+    gates: list[GateBrief] = []
 
 
 class ReleaseList(BaseModel):
@@ -150,17 +180,25 @@ def registrants(tx: Transaction, project: str, pins: Mapping[str, Pin]) -> dict[
 
 
 def list_releases(ctx: Context, request: ReleaseQuery) -> ReleaseList:
-    """List releases, newest first, and the environments that serve each."""
+    """List releases, newest first, the environments that serve each, and how each was judged."""
     table = tables.release
     query = select(table).where(table.c.project_id == ctx.principal.project).order_by(table.c.created_at.desc())
     if request.app:
         query = query.where(table.c.app == request.app)
+    if request.before is not None:
+        query = query.where(table.c.created_at < request.before)
     serves = _serves(ctx.tx, ctx.principal.project)
     names = ("digest", "app", "created_at", "created_by", "note")
-    rows = ctx.tx.all(query.limit(request.limit))
+    shelf, environments = Shelf(ctx.tx, ctx.project), _ruled(ctx) if request.gates else []
     return ReleaseList(
         releases=[
-            ReleaseRow(**{name: row[name] for name in names}, serves=serves.get(row["digest"], [])) for row in rows
+            ReleaseRow(
+                **{name: row[name] for name in names},
+                serves=serves.get(row["digest"], []),
+                evidence=_brief(shelf.evidence(row["digest"])),
+                gates=[_gate(shelf, row, item, ctx.now) for item in environments if item.app == row["app"]],
+            )
+            for row in ctx.tx.all(query.limit(request.limit))
         ]
     )
 
@@ -181,6 +219,38 @@ def show(ctx: Context, request: ReleaseShow) -> ReleaseShown:
         ],
         providers=manifest.providers,
         evidence=[found.id for found in evidence_of(ctx.tx, project, row["digest"])],
+    )
+
+
+def _ruled(ctx: Context) -> list[Environment]:
+    """Return the environments that have rules to judge by."""
+    table = tables.environment
+    rows = ctx.tx.all(select(table).where(table.c.project_id == ctx.project).order_by(table.c.app, table.c.name))
+    return [found for found in map(environment_of, rows) if found.rules and found.rules.rules]
+
+
+def _brief(found: Sequence[Evidence]) -> EvidenceBrief | None:
+    if not found:
+        return None
+    suites = found[0].summary.get("suites", {}).values()
+    count = {name: sum(suite[name] for suite in suites) for name in ("cases", "pass", "fail", "error", "review")}
+    return EvidenceBrief(
+        id=found[0].id,
+        finished_at=found[0].finished_at or 0.0,
+        cases=count["cases"],
+        passed=count["pass"],
+        failed=count["fail"] + count["error"],
+        open=count["review"],
+    )
+
+
+def _gate(shelf: Shelf, release: Mapping[str, Any], environment: Environment, now: float) -> GateBrief:
+    judged = judge_with(shelf, release, environment, now)
+    return GateBrief(
+        environment=environment.name,
+        outcome=judged.outcome,
+        judged=bool(judged.evidence_digest),
+        stopped=[rule.rule for rule in judged.rules if rule.outcome != "pass"],
     )
 
 

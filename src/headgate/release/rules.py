@@ -14,6 +14,7 @@ from headgate.kernel import Duration, InvalidInput, ModelPath, Share, Source, Su
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 SuiteMetric = Literal["pass_rate", "attack_success_rate"]
+Unit = Literal["share", "difference", "scenarios", "metric", "USD", "s"]
 ModelMetric = Literal["accuracy", "f1_macro", "f1", "precision", "recall", "auc"]
 
 
@@ -37,6 +38,9 @@ class RateRule(BaseModel):
             raise ValueError("no sample can show a rate without exception; write `failures: 0` instead")
         return self
 
+    def bar(self) -> tuple[float, Unit]:
+        return (self.at_least if self.metric == "pass_rate" else self.at_most) or 0.0, "share"
+
     def words(self) -> str:
         if self.metric == "pass_rate":
             return f"at least {percent(self.at_least or 0)} of {of(self.suite, self.tags)} pass"
@@ -50,6 +54,9 @@ class ExactRule(BaseModel):
     suite: SuitePath
     tags: tuple[str, ...] = ()
     failures: Annotated[int, Field(ge=0)]
+
+    def bar(self) -> tuple[float, Unit]:
+        return float(self.failures), "scenarios"
 
     def words(self) -> str:
         many = "no scenario" if self.failures == 0 else f"at most {self.failures} scenarios"
@@ -66,6 +73,9 @@ class PairedRule(BaseModel):
     no_worse_than: str
     margin: Share = 0.0
 
+    def bar(self) -> tuple[float, Unit]:
+        return -self.margin, "difference"
+
     def words(self) -> str:
         within = f", within {percent(self.margin)}" if self.margin else ""
         return f"{of(self.suite, self.tags)}: {self.metric} no worse than in {self.no_worse_than}{within}"
@@ -81,6 +91,9 @@ class ModelRule(BaseModel):
     by: str | None = None
     support: Annotated[int, Field(ge=1)] = 30
 
+    def bar(self) -> tuple[float, Unit]:
+        return self.at_least, "metric"
+
     def words(self) -> str:
         every = f", also for every {self.by} with {self.support} rows or more" if self.by else ""
         return f"{self.metric} of {self.model} is at least {self.at_least:g}{every}"
@@ -94,6 +107,9 @@ class CostRule(BaseModel):
     suite: SuitePath | None = None
     at_most: Usd
 
+    def bar(self) -> tuple[float, Unit]:
+        return self.at_most / units.NANO, "USD"
+
     def words(self) -> str:
         return f"a request{_in(self.suite)} costs at most ${units.usd(self.at_most)} on average"
 
@@ -105,6 +121,9 @@ class LatencyRule(BaseModel):
     metric: Literal["latency_p95"]
     suite: SuitePath | None = None
     at_most: Duration
+
+    def bar(self) -> tuple[float, Unit]:
+        return self.at_most / 1e6, "s"
 
     def words(self) -> str:
         return f"95 % of requests{_in(self.suite)} take at most {units.duration(self.at_most)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -69,11 +69,39 @@ def created(screen: Console, result: Mapping[str, Any]) -> None:
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
-        [row["digest"], row["app"], ", ".join(row["serves"]), at(row["created_at"]), row["created_by"], row["note"]]
+        [
+            row["digest"], row["app"], ", ".join(row["serves"]), evidence(row["evidence"]), gates(row["gates"]),
+            at(row["created_at"]), row["created_by"], row["note"],
+        ]
         for row in result["releases"]
-    ]
-    columns = ["release", "app", "serves", "made", "by", "note"]
+    ]  # fmt: skip
+    columns = ["release", "app", "serves", "evidence", "gates", "made", "by", "note"]
+    if not any(row["gates"] for row in result["releases"]):
+        del columns[4]
+        rows = [row[:4] + row[5:] for row in rows]
     table(screen, columns, rows, "no releases yet: `headgate release create` makes one")
+
+
+def evidence(found: Mapping[str, Any] | None) -> str:
+    """Return an evidence in few words: how many of its cases passed."""
+    return f"{found['passed']} of {found['cases']}" if found else "none"
+
+
+def gates(found: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{gate['environment']} {gate['outcome'] if gate['judged'] else 'not judged'}" for gate in found)
+
+
+def approvals(screen: Console, result: Mapping[str, Any]) -> None:
+    """Show who approved a release for an environment, what counts, and who may not."""
+    people = ", ".join(result["counting"]) or "nobody"
+    line(screen, outcome(result["outcome"]), f"{result['release']} for {result['environment']}")
+    line(screen, f"  {len(result['counting'])} of {result['needed']} approvals count: {people}")
+    for row in result["given"]:
+        line(screen, f"  {row['person']} at {at(row['at'])} {row['note']}", (f"  {row['why']}", "yellow"))
+    for person, paths in sorted(result["authors"].items()):
+        line(screen, (f"  author: {person} ({', '.join(paths[:3])})", "dim"))
+    if result["why_not"]:
+        line(screen, (f"  you may not: {result['why_not']}", "yellow"))
 
 
 def shown(screen: Console, result: Mapping[str, Any]) -> None:
@@ -101,6 +129,7 @@ SHOW = {
     "release.gate": gate,
     "release.promote": promoted,
     "release.rollback": rolled_back,
+    "release.approvals": approvals,
     "release.approve": approved,
     "release.create": created,
     "release.list": listed,
