@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from headgate.kernel import HeadgateError, NotFound
-from headgate.platform import Gateway, Inference, Known, Performer, authorise
+from headgate.platform import Gateway, Inference, Known, Performer, Telemetry, authorise
 
 from .api import PREFIX, Api, send_problem
 from .callers import Door
@@ -23,6 +23,7 @@ from .inference import PATHS, Invocations, OpenInference, Scoring, inference_err
 from .inference import PREFIX as MODELS
 from .logs import LogWriter
 from .meters import CONTENT_TYPE, Meters
+from .otlp import Otlp
 
 log = logging.getLogger("headgate.http")
 _CLIENT_LEFT = 499
@@ -46,7 +47,8 @@ class App:
         embedded = gateway.embedded
         self.gateway, self.door, self.writer, self.pages = gateway, door, writer, pages
         performer: Performer = embedded.performer
-        self.meters = Meters(lambda: embedded.store.spans.dropped)
+        self.meters = Meters(lambda: embedded.store.spans.dropped, gateway.exporter)
+        self.otlp = Otlp(Telemetry(embedded.store), self.meters)
         trace_ids = TraceIds()
         self.chat, self.api = Chat(gateway, self.meters, trace_ids), Api(performer, version)
         self.inference = Inference(gateway)
@@ -58,6 +60,7 @@ class App:
         self.routes: dict[str, tuple[str, Route]] = {
             "/v1/chat/completions": ("POST", self._completions),
             "/v1/models": ("GET", self._models),
+            "/v1/traces": ("POST", self._traces),
             "/invocations": ("POST", self._invocations),
             "/ping": ("GET", self.invocations.ping),
             "/health": ("GET", self.invocations.ping),
@@ -88,6 +91,7 @@ class App:
         await self.gateway.close()
         self.inference.close()
         self.api.close()
+        self.otlp.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, exchange: Exchange) -> None:
@@ -141,6 +145,9 @@ class App:
 
     async def _invocations(self, exchange: Exchange) -> None:
         await self.invocations.invoke(exchange, await self._known(exchange))
+
+    async def _traces(self, exchange: Exchange) -> None:
+        await self.otlp.traces(exchange, self._known)
 
     async def _healthz(self, exchange: Exchange) -> None:
         await exchange.json(200, self.about)

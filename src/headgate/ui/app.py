@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from headgate.kernel import HeadgateError
+from headgate.kernel import HeadgateError, NotFound
 from headgate.platform import Caller, Identity, Performer, Sessions
 
 from .pages import ROUTES, Page
@@ -59,11 +59,11 @@ class Pages:
         ]
         routes.append(Mount("/static", StaticFiles(directory=_STATIC), name="static"))
         self.names = frozenset({"static", *(path.split("/")[1] for _, path, _ in ROUTES)})
-        self._app = Starlette(routes=routes)
+        self._app = Starlette(routes=routes, exception_handlers={404: self._nowhere, 405: self._nowhere})
 
-    def owns(self, path: str) -> bool:
-        """Whether a path is a page's or a file of theirs."""
-        return path.split("/", 2)[1] in self.names
+    def owns(self, path: str, accept: str) -> bool:
+        """Whether a path is a page's or a file of theirs; of what is nobody's, whether a person asks for it."""
+        return path.split("/", 2)[1] in self.names or accept.startswith("text/html")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def sealed(message: Any) -> None:
@@ -100,6 +100,10 @@ class Pages:
         except Exception:  # the boundary of a request
             log.exception("page failed", extra={"facts": {"path": request.url.path[:200]}})
             return self._problem(visit, HeadgateError("this page could not be made", "the server's log says why"))
+
+    async def _nowhere(self, request: Request, _: Exception) -> Response:
+        visit = Visit(request, self.performer, self.sessions, self.renderer)
+        return self._problem(visit, NotFound("There is no page at this address", "the pages begin at the overview"))
 
     def _problem(self, visit: Visit, problem: HeadgateError) -> Response:
         if problem.status == 401:
