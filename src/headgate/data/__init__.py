@@ -17,11 +17,11 @@ from .ingest import (
 )
 from .profile import ColumnProfile
 from .show import DataShow, DataShown, show
-from .table import Fault, Reader, Table, read_table
+from .table import Fault, Reader, Table, added, lines_of, read_table
 
 __all__ = [
     "Batch", "Column", "ColumnDocument", "ColumnProfile", "DataAdd", "DataAdded", "DataDiff", "DataDiffResult",
     "DataShow", "DataShown", "DataValidate", "DatasetDocument", "Expectations", "Fault", "Problem", "Reader", "Report",
-    "Table", "add", "changed_since", "check", "decode_rows", "diff", "encode_rows", "locked", "locked_batch",
-    "read_batch", "read_expectations", "read_table", "show", "validate",
+    "Table", "add", "added", "changed_since", "check", "decode_rows", "diff", "encode_rows", "lines_of", "locked",
+    "locked_batch", "read_batch", "read_expectations", "read_table", "show", "validate",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Reading never looks at expectations: a value of a CSV file is text, of a JSONL f
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -48,6 +49,10 @@ class Reader(Protocol):
         """Read text in normal form (NFC, LF). Raises InvalidInput, naming the line, when there is no table in it."""
         ...
 
+    def lines(self, text: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return rows as lines that may follow `text`, the file so far; each ends with LF."""
+        ...
+
 
 def read_table(root: Path, file: str) -> Table:
     """Read a data file by its suffix; `file` is relative to `root`, or absolute.
@@ -60,6 +65,19 @@ def read_table(root: Path, file: str) -> Table:
     if len(table.columns) > MAX_COLUMNS:
         raise InvalidInput(f"has {len(table.columns)} columns, at most {MAX_COLUMNS} are read", where=Where(file))
     return Table(table.columns, table.rows, table.lines, table.faults, table.textual, content_digest(text))
+
+
+def lines_of(root: Path, file: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as lines to add at the end of a data file that is there; `added` does it."""
+    reader: Reader = plugins.load("readers", _suffix(file))
+    text = _text(root, file)
+    return reader.lines(text, reader.read(text, file).columns, rows)
+
+
+def added(text: str, lines: str) -> str:
+    """Return a data file's text with lines at its end; what was there stays as it was, in its own line ends."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    return text.rstrip("\r\n") + end + normalise(lines).replace("\n", end)
 
 
 def content_of(root: Path, file: str) -> str:

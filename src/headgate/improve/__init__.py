@@ -1,5 +1,6 @@
 """Floor 8: what went wrong becomes what guards the next release: incidents, scenarios, reviews, feedback, proposals."""
 
+from .code_folder import CodeFolder
 from .feedback import Feedback, FeedbackAdded, add_feedback
 from .incidents import (
     CloseIncident,
@@ -13,6 +14,16 @@ from .incidents import (
     show,
 )
 from .proposals import CloseProposal, ProposalList, ProposalQuery, Pull, Pulled, close_proposal, list_proposals, pull
+from .questions import AskLabels, LabelsAsked, ask_labels
+from .retrain import Retrain, retrain
+from .retraining import (
+    Retraining,
+    RetrainingList,
+    RetrainingQuery,
+    RetrainingShow,
+    list_retrainings,
+    show_retraining,
+)
 from .reviews import (
     DecideReview,
     Held,
@@ -28,41 +39,15 @@ from .reviews import (
     show_review,
 )
 from .scenario import ScenarioOffered, ToScenario, to_scenario
+from .triggers import Trigger, TriggerList, TriggerQuery, list_triggers
 
 __all__ = [
-    "CloseIncident",
-    "CloseProposal",
-    "DecideReview",
-    "Feedback",
-    "FeedbackAdded",
-    "Held",
-    "IncidentList",
-    "IncidentQuery",
-    "IncidentShow",
-    "OpenFromTrace",
-    "ProposalList",
-    "ProposalQuery",
-    "Pull",
-    "Pulled",
-    "Review",
-    "ReviewAnswer",
-    "ReviewList",
-    "ReviewQuery",
-    "ReviewShow",
-    "ScenarioOffered",
-    "ToScenario",
-    "add_feedback",
-    "answer_of",
-    "close",
-    "close_proposal",
-    "decide",
-    "list_incidents",
-    "list_proposals",
-    "list_reviews",
-    "open_from_trace",
-    "open_held",
-    "pull",
-    "show",
-    "show_review",
+    "AskLabels", "CloseIncident", "CloseProposal", "CodeFolder", "DecideReview", "Feedback", "FeedbackAdded",
+    "Held", "IncidentList", "IncidentQuery", "IncidentShow", "LabelsAsked", "OpenFromTrace", "ProposalList",
+    "ProposalQuery", "Pull", "Pulled", "Retrain", "Retraining", "RetrainingList", "RetrainingQuery",
+    "RetrainingShow", "Review", "ReviewAnswer", "ReviewList", "ReviewQuery", "ReviewShow", "ScenarioOffered",
+    "ToScenario", "Trigger", "TriggerList", "TriggerQuery", "add_feedback", "answer_of", "ask_labels", "close",
+    "close_proposal", "decide", "list_incidents", "list_proposals", "list_retrainings", "list_reviews",
+    "list_triggers", "open_from_trace", "open_held", "pull", "retrain", "show", "show_retraining", "show_review",
     "to_scenario",
-]
+]  # fmt: skip

@@ -8,8 +8,24 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import insert, select, update
 
-from headgate.kernel import Conflict, InvalidInput, NotFound, Workspace, iso, new_id
+from headgate.artifacts import FILE as LOCK
+from headgate.artifacts import Lock
+from headgate.data import added, changed_since
+from headgate.kernel import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Workspace,
+    iso,
+    new_id,
+    normalise,
+    parse_yaml,
+    validate,
+)
 from headgate.store import Context, Transaction, tables
+from headgate.train import code_digest
+
+_ROWS = (".csv", ".jsonl")
 
 
 class ProposalQuery(BaseModel):
@@ -103,13 +119,56 @@ def pull(workspace: Workspace, request: Pull) -> Pulled:
     """Append every open proposal to its file in the working tree and mark it applied."""
     found = workspace.call("proposal.list", ProposalQuery())
     proposals = [Proposal.model_validate(item) for item in found["proposals"]]
+    proposals.sort(key=lambda proposal: proposal.file == LOCK)  # what the lock holds speaks of the other files
     written = []
     for proposal in proposals:
         if not request.dry_run:
-            _append(workspace.root, proposal)
+            _write(workspace.root, proposal)
             workspace.call("proposal.close", CloseProposal(proposal_id=proposal.id, state="applied"))
         written.append(proposal.file)
     return Pulled(proposals=proposals, written=[] if request.dry_run else list(dict.fromkeys(written)))
+
+
+def _write(root: Path, proposal: Proposal) -> None:
+    if proposal.file == LOCK:
+        _lock(root, proposal)
+    elif PurePosixPath(proposal.file).suffix in _ROWS:
+        _add_rows(root, proposal)
+    else:
+        _append(root, proposal)
+
+
+def _lock(root: Path, proposal: Proposal) -> None:
+    """Take a proposal's entries into the lock, when the files here are those that they were made from.
+
+    Only digests ever come in this way: the text is read as a lock, strictly, and never written as it is.
+    """
+    offered = validate(Lock, parse_yaml(proposal.text, f"the proposal {proposal.id}"))
+    for path, entry in offered.datasets.items():
+        changed = changed_since(root, path, entry)
+        if changed:
+            raise Conflict(
+                f"{changed} is not what {path} was retrained from",
+                f"keep the rows, run `headgate data add {path}` and `headgate train`, and dismiss {proposal.id}",
+            )
+    for path, trained in offered.models.items():
+        if code_digest(root, path) != trained.code:
+            hint = f"run `headgate train {path}` and dismiss {proposal.id}"
+            raise Conflict(f"{path} was retrained by other code than {path}.py is here", hint)
+    for path, entry in offered.datasets.items():
+        Lock.update(root, "datasets", path, entry)
+    for path, trained in offered.models.items():
+        Lock.update(root, "models", path, trained)
+
+
+def _add_rows(root: Path, proposal: Proposal) -> None:
+    """Add rows at the end of a data file that is there, byte for byte as the retraining did."""
+    path = _inside(root, proposal.file)
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {proposal.file} to add rows to", "dismiss the proposal")
+    before = path.read_bytes().decode("utf-8")
+    if normalise(proposal.text).strip() not in normalise(before):
+        _replace(path, added(before, proposal.text))
 
 
 def _append(root: Path, proposal: Proposal) -> None:
@@ -119,8 +178,12 @@ def _append(root: Path, proposal: Proposal) -> None:
     if proposal.text.strip() in before:
         return
     joined = before.rstrip("\n") + "\n\n" + proposal.text if before.strip() else proposal.text
+    _replace(path, joined.rstrip("\n") + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
     swap = path.with_name(path.name + ".new")
-    swap.write_text(joined.rstrip("\n") + "\n", encoding="utf-8")
+    swap.write_bytes(text.encode("utf-8"))
     swap.replace(path)
 
 

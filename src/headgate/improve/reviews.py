@@ -7,8 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import insert, select, update
 
-from headgate.kernel import Conflict, InvalidInput, NotFound, iso, new_id
+from headgate.kernel import Conflict, InvalidInput, NotFound, iso, nearest, new_id
 from headgate.store import Context, Transaction, tables
+
+from .labels import UNCLEAR
 
 
 class ReviewQuery(BaseModel):
@@ -33,7 +35,7 @@ class DecideReview(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     review_id: str = Field(description="its id, rev_…")
     answer: str | None = Field(None, max_length=20_000, description="the answer the user shall get")
-    label: str | None = Field(None, max_length=200, description="the right label")
+    label: str | None = Field(None, max_length=200, description="the right label, or `unclear`")
     note: str = Field("", max_length=2000, description="why")
 
 
@@ -116,6 +118,7 @@ def decide(ctx: Context, request: DecideReview) -> Review:
         raise InvalidInput("a held request is decided by an answer", "give --answer 'what the user shall read'")
     if review.kind != "held" and not (request.answer or request.label):
         raise InvalidInput("the decision is empty", "give --label or --answer")
+    _check_label(review, request.label)
     table = tables.review
     changed = ctx.tx.execute(
         update(table)
@@ -130,6 +133,16 @@ def decide(ctx: Context, request: DecideReview) -> Review:
     if changed.rowcount != 1:
         raise Conflict(f"{review.id} was decided by {review.person} at {review.decided_at}", "show it to see how")
     return _get(ctx, review.id)
+
+
+def _check_label(review: Review, label: str | None) -> None:
+    """Raise InvalidInput, naming the nearest, for a label that the dataset does not allow."""
+    valid = review.question.get("labels") or []
+    if review.kind != "label" or not valid or label in (*valid, UNCLEAR):
+        return
+    if label is None:
+        raise InvalidInput("a label question is decided by a label", f"one of {', '.join(valid)}, or {UNCLEAR}")
+    raise InvalidInput(f"there is no label {label!r}", nearest(label, [*valid, UNCLEAR]))
 
 
 def _get(ctx: Context, review_id: str) -> Review:

@@ -15,7 +15,7 @@ from .errors import (
     Where,
     nearest,
 )
-from .identity import Principal, local
+from .identity import Principal, local, server
 from .ids import is_id, new_id, new_span_id, new_trace_id
 from .kinds import (
     ContractPath,
@@ -58,6 +58,6 @@ __all__ = [
     "RetrievalPath", "Share", "Source", "SpanRecord", "Stage", "Status", "SuitePath", "SystemClock", "Text",
     "Unavailable", "Usage", "Usd", "Verdict", "VerdictName", "Where", "Workspace", "blob_digest", "canonical", "day",
     "digest", "document_of", "dotted", "is_digest", "is_id", "iso", "local", "nearest", "new_id", "new_span_id",
-    "new_trace_id", "normalise", "parse_yaml", "plugins", "read_text", "read_yaml", "references", "short", "text_of",
-    "units", "validate",
+    "new_trace_id", "normalise", "parse_yaml", "plugins", "read_text", "read_yaml", "references", "server", "short",
+    "text_of", "units", "validate",
 ]  # fmt: skip

@@ -25,3 +25,8 @@ class Principal:
 def local(project: str) -> Principal:
     """The administrator of an embedded database: whoever can write its file. Never verified."""
     return Principal("local", project, frozenset({"admin"}))
+
+
+def server(project: str) -> Principal:
+    """The server itself, when it acts by its own clock or trains: an author like any other, who approves nothing."""
+    return Principal("headgate", project, frozenset({"operator"}))

@@ -28,6 +28,8 @@ class ServerSettings:
     allowed_hosts: str = _env("HEADGATE_ALLOWED_HOSTS")
     """Host names that requests may name, comma separated, `*` for any. Default: loopback names on a loopback address
     (so that a web page cannot reach the server through your browser), any on others."""
+    code: str = _env("HEADGATE_CODE")
+    """A checkout of the project that retraining copies its code and data from. Empty: the project's own folder."""
     log: str = _env("HEADGATE_LOG", "info")
     """How much the server logs to standard error, as JSON lines: debug, info, warning, error or off."""
 

@@ -13,8 +13,10 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from headgate.improve import CodeFolder
 from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemClock, units
 from headgate.kernel import local as local_principal
+from headgate.kernel import server as server_principal
 from headgate.models import Providers
 from headgate.release import Project, read_project
 from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, audit, tables
@@ -45,7 +47,7 @@ class Embedded:
 
     def services(self) -> dict[type, Any]:
         """Build what jobs ask for, anew: a provider's connections belong to one event loop."""
-        return {Providers: Providers(self.providers)}
+        return {Providers: Providers(self.providers), CodeFolder: code_folder(self.root, self.settings)}
 
     def worker(self, *, recording: bool) -> Worker:
         """Return a worker of this project's jobs. recording: whether it must take the span writer's lock itself."""
@@ -80,15 +82,22 @@ class Embedded:
 
     def clerk(self) -> Clerk:
         """Return what a server does beside answering. Monitors run in the name of the server itself."""
-        server = Principal("headgate", self.name, frozenset({"operator"}))
+        server = server_principal(self.name)
 
         def minutely() -> None:
             watched = self.performer.perform(server, "monitor.list", {})["monitors"]
             if any(monitor["state"] == "breach" for monitor in watched):
                 self.performer.perform(server, "monitor.run", {})
+            self.retrain(server)
             self.seal()
 
         return Clerk(self.worker(recording=False), minutely)
+
+    def retrain(self, server: Principal) -> None:
+        """Start the retrainings that are due; a job that is there already is not doubled."""
+        for trigger in self.performer.perform(server, "retraining.triggers", {})["triggers"]:
+            if trigger["ready"]:
+                self.performer.perform(server, "retrain", {name: trigger[name] for name in _RETRAINED})
 
     def seal(self) -> None:
         """Sign the head of the audit log, if it has grown."""
@@ -101,6 +110,14 @@ class Embedded:
 
     def _recording(self, store: Store) -> Store:
         return replace(store, spans=Spans(store.spans.url, writer=True))
+
+
+_RETRAINED = ("model", "environment", "app")
+
+
+def code_folder(root: Path, settings: Settings) -> CodeFolder:
+    """Return where the project's own code is: what HEADGATE_CODE names, else the project's folder."""
+    return CodeFolder(Path(settings.server.code).resolve() if settings.server.code else root)
 
 
 def _same(store: Store) -> Store:
@@ -130,7 +147,9 @@ def open_store(root: Path, project: Project, settings: Settings, clock: Clock, w
     store = Store(records, blobs, spans, Secret.load(Path(urls.secret)))
     providers, unset = resolve_providers(project.providers)
     changed: list[Callable[[str], None]] = []
-    performer = Performer(store, clock, {Providers: Providers(providers)}, changed)
+    performer = Performer(
+        store, clock, {Providers: Providers(providers), CodeFolder: code_folder(root, settings)}, changed
+    )
     return Embedded(root, project, settings, store, clock, providers, tuple(unset), performer)
 
 

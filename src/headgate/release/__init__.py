@@ -9,7 +9,7 @@ from .environments import Environment, EnvironmentRules, Pending, find_environme
 from .exam import Eval, EvalResult, evaluate, parse_suites
 from .gate import Gate, GateResult, gate
 from .judging import Outcome, RuleResult
-from .project import EnvironmentEntry, Project, ProjectFile, read_project
+from .project import EnvironmentEntry, Project, ProjectFile, RetrainEntry, read_project
 from .promote import Promote, PromoteResult, Rollback, promote, rollback
 from .registry import (
     ReleaseList,
@@ -45,7 +45,7 @@ __all__ = [
     "EnvironmentSet", "EnvironmentShown", "Eval", "EvalResult", "ExactRule", "Gate", "GateResult", "LatencyRule",
     "Manifest", "ModelRule", "Outcome", "PairedRule", "Pending", "Pin", "Project", "ProjectFile", "Promote",
     "PromoteResult", "RateRule", "ReleaseCreate", "ReleaseDiff", "ReleaseList", "ReleaseQuery", "ReleaseRegister",
-    "ReleaseResult", "ReleaseShow", "ReleaseShown", "Rollback", "Rule", "RuleResult", "apply",
+    "ReleaseResult", "ReleaseShow", "ReleaseShown", "RetrainEntry", "Rollback", "Rule", "RuleResult", "apply",
     "approve", "approve_rules", "apps", "authors", "build", "check", "create", "diff", "evaluate", "explain",
     "find_environment", "gate", "list_approvals", "list_releases", "one_app", "parse_suites", "promote",
     "read_project", "register", "rollback", "rules_of", "set_rules", "show", "show_environments",

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headgate.kernel import Duration, InvalidInput, Source, Unavailable, nearest, plugins, read_yaml, validate
+from headgate.kernel import Duration, InvalidInput, Share, Source, Unavailable, nearest, plugins, read_yaml, validate
 from headgate.observe import compile_watch
 
 from .rules import PairedRule, Rule, parse_rule
@@ -24,6 +24,21 @@ MAX_AGE_US = 14 * 86_400_000_000
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 AppName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+ModelName = Annotated[str, Field(pattern=r"^models/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}$")]
+
+
+class RetrainEntry(BaseModel):
+    """When a model that this environment serves is trained again. Nothing set: only by hand.
+
+    drift: when an incident says that its inputs moved. labels: at so many new labels. every: after so long, if there
+    are new labels. margin: how much worse the candidate may be overall, at the interval's lower end.
+    """
+
+    model_config = _STRICT
+    drift: bool = False
+    labels: Annotated[int, Field(ge=1)] | None = None
+    every: Duration | None = None
+    margin: Share = 0.02
 
 
 class EnvironmentEntry(BaseModel):
@@ -34,6 +49,7 @@ class EnvironmentEntry(BaseModel):
     approvals: Annotated[int, Field(ge=0, le=10)] = 0
     watch: tuple[str | dict[str, Any], ...] = ()
     max_age: Duration = MAX_AGE_US
+    retrain: dict[ModelName, RetrainEntry] = {}
 
 
 class ProjectFile(BaseModel):
@@ -80,7 +96,13 @@ def read_project(root: Path) -> Project:
 
 
 def check_references(root: Path, project: Project) -> None:
-    """Check that every suite and model which a rule names has a file. Raises InvalidInput with the nearest one."""
+    """Check that what rules and triggers name has a file. Raises InvalidInput with the nearest one."""
+    for name, entry in project.environments.items():
+        for model in entry.retrain:
+            if not (root / f"{model}.py").is_file():
+                known = [f"models/{file.stem}" for file in (root / "models").glob("*.py")]
+                where = project.source.where(("environments", name, "retrain", model))
+                raise InvalidInput(f"there is no model {model!r}", nearest(model, known), where=where)
     for name, rules in project.gates.items():
         for index, rule in enumerate(rules):
             for key, ending in (("suite", "yaml"), ("model", "py")):

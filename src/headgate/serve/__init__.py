@@ -1,6 +1,7 @@
 """Floor 5: the one execution path from a release and a request to an answer. No web framework."""
 
 from .budget import Purse
+from .context import in_context
 from .execute import answer, execute
 from .kinds.app import app_targets, cross_check, warnings
 from .kinds.contract import behavioural, targets
@@ -11,6 +12,6 @@ from .tabular.infer import MOST_ROWS, infer
 from .tabular.model import Model, ModelRequest
 
 __all__ = [
-    "MOST_ROWS", "Hold", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot", "answer", "app_targets",
-    "behavioural", "cross_check", "execute", "infer", "load", "targets", "warnings",
+    "MOST_ROWS", "Hold", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot", "answer",
+    "app_targets", "behavioural", "cross_check", "execute", "in_context", "infer", "load", "targets", "warnings",
 ]  # fmt: skip

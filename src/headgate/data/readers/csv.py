@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from headgate.data.table import Fault, Table
 from headgate.kernel import InvalidInput, Where
@@ -46,6 +48,18 @@ class Plugin:
         if not columns:
             raise InvalidInput("is empty", "the first line names the columns", where=Where(file, 1))
         return Table(columns, rows, lines, faults, textual=True)
+
+    def lines(self, text: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+        out = io.StringIO(newline="")
+        writer = csv.writer(out, delimiter=_delimiter(text), lineterminator="\n")
+        writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+        return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def _delimiter(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from headgate.data.table import Fault, Table
@@ -34,6 +35,10 @@ class Plugin:
             raise InvalidInput("is empty", "write one JSON object a line", where=Where(file, 1))
         names = tuple(columns)
         return Table(names, [[found.get(name) for name in names] for found in objects], lines, faults)
+
+    def lines(self, text: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+        kept = [{name: row[name] for name in columns if row.get(name) is not None} for row in rows]
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
 
 
 def _object(line: str) -> dict[str, Any]:
