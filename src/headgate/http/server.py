@@ -1,6 +1,6 @@
 """`headgate serve`: one process that serves a project until it is told to stop. Called by `__main__`.
 
-It writes `.headgate/server.json`, so that commands find it, and removes it. SIGTERM drains within 30 s: no new
+It leaves a note in `.headgate/`, so that commands find it, and removes it. SIGTERM drains within 30 s: no new
 connections, running answers end properly, a running job is left to whoever serves next.
 """
 
@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +39,7 @@ from .protocol import GuardedProtocol
 DRAIN_S = 30
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
+_NOTES = "server-*.json"
 
 
 MakePages = Callable[[Embedded, Identity], Pages]
@@ -79,11 +79,11 @@ def _run(
     app = App(build_gateway(embedded, identity), door, headgate.__version__, writer, pages(embedded, identity))
     clerk = embedded.clerk()
     url = _url(host, listener.getsockname()[1])
-    note = embedded.root / FOLDER / SERVER_FILE
+    folder = embedded.root / FOLDER
 
     def started() -> None:
-        _write_note(
-            note,
+        _leave_note(
+            folder,
             {
                 "url": url,
                 "port": listener.getsockname()[1],
@@ -99,7 +99,7 @@ def _run(
         _Server(_config(app), started).run(sockets=[listener])
     finally:
         clerk.stop()
-        _remove_note(note)
+        _remove_notes(folder)
 
 
 def _config(app: App) -> uvicorn.Config:
@@ -158,18 +158,54 @@ def _url(host: str, port: int) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
+def _leave_note(folder: Path, data: dict[str, Any]) -> None:
+    """Leave this server's own note, and make `server.json` name it too: commands go to whoever started last."""
+    for old in folder.glob(_NOTES):
+        if _is_gone(old):
+            old.unlink(missing_ok=True)
+    own = folder / f"server-{secrets.token_hex(4)}.json"
+    for path in (own, folder / SERVER_FILE):
+        _write_note(path, data)
+
+
 def _write_note(path: Path, data: dict[str, Any]) -> None:
-    """Write the note whole, readable by its owner only: it holds the local token."""
-    swap = path.with_suffix(".new")
+    """Write a note whole, readable by its owner only: it holds the local token."""
+    swap = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(swap, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(data, file)
     swap.replace(path)
 
 
-def _remove_note(path: Path) -> None:
+def _remove_notes(folder: Path) -> None:
+    """Remove what this server left; another one that still serves the folder takes its place in `server.json`."""
+    left = []
+    for path in (folder / SERVER_FILE, *folder.glob(_NOTES)):
+        found = _read_note(path)
+        if found.get("pid") == os.getpid():
+            path.unlink(missing_ok=True)
+        elif path.name != SERVER_FILE and found:
+            left.append(found)
+    if left and not (folder / SERVER_FILE).exists():
+        _write_note(folder / SERVER_FILE, max(left, key=lambda note: float(note["at"])))
+
+
+def _is_gone(path: Path) -> bool:
+    pid = _read_note(path).get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return True
     try:
-        if json.loads(path.read_text(encoding="utf-8")).get("pid") == os.getpid():
-            path.unlink()
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _read_note(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        print("the note of this server was gone already", file=sys.stderr)  # noqa: T201
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ import http.client
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,25 @@ class LiveServer:
 
 
 def live_server(note: Path) -> LiveServer | None:
-    """Return the live server that a note (`.headgate/server.json`) speaks of, None when there is none or it is gone."""
+    """Return a live server that the notes beside `.headgate/server.json` speak of, None when there is none."""
+    return next(live_servers(note), None)
+
+
+def live_servers(note: Path) -> Iterator[LiveServer]:
+    """Yield the live servers of a folder, the one of `server.json` first.
+
+    Each server leaves a note of its own, `server-….json`, and `server.json` names the one that was started last:
+    on PostgreSQL several may serve one folder.
+    """
+    seen = set[int]()
+    for path in (note, *sorted(note.parent.glob(f"{note.stem}-*{note.suffix}"))):
+        server = _live(path)
+        if server is not None and server.pid not in seen:
+            seen.add(server.pid)
+            yield server
+
+
+def _live(note: Path) -> LiveServer | None:
     try:
         found = json.loads(note.read_text(encoding="utf-8"))
         server = LiveServer(str(found["url"]), str(found["token"]), int(found["pid"]))
@@ -142,10 +160,9 @@ def connect(start: Path, settings: Settings, report: Report) -> Connection:
     if client.url:
         return Remote(client.url, report, client.key)
     note = find_root(start) / FOLDER / SERVER_FILE
-    if note.exists():
-        server = live_server(note)
-        if server is not None:
-            return Remote(server.url, report, client.key, server.token)
+    server = live_server(note)
+    if server is not None:
+        return Remote(server.url, report, client.key, server.token)
     from .wiring import open_project
 
     return open_project(start, settings).in_process(report)

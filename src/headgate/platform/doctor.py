@@ -67,7 +67,7 @@ def _disk(start: Path) -> Finding:
 
 
 def _project(start: Path, settings: Settings) -> Iterator[Finding]:
-    from .connection import live_server
+    from .connection import live_servers
     from .wiring import open_project
     from .workspace import FOLDER, SERVER_FILE
 
@@ -82,8 +82,8 @@ def _project(start: Path, settings: Settings) -> Iterator[Finding]:
         mode = (embedded.root / FOLDER).stat().st_mode & 0o077
         yield Finding("privacy", not mode, "only you can read .headgate" if not mode else "others can read .headgate",
                       "chmod 700 .headgate")  # fmt: skip
-        server = live_server(embedded.root / FOLDER / SERVER_FILE)
-        yield Finding("server", None, f"running at {server.url}" if server else "not running", "`headgate serve`")
+        running = ", ".join(server.url for server in live_servers(embedded.root / FOLDER / SERVER_FILE))
+        yield Finding("server", None, f"running at {running}" if running else "not running", "`headgate serve`")
         identity = embedded.identity()
         yield Finding("keys", None, _keys(identity.count), "`headgate key create PERSON --role ROLE`")
         if settings.client.key:
