@@ -20,10 +20,11 @@ ROLES: dict[str, frozenset[str]] = {
     "admin": _READ
     | {"build", "operate", "review", "approve", "promote", "rules", "keys", "audit", "chat.release", "ingest"},
 }
-"""viewer looks at results, not at conversations. app is a product's own key: it chats, gives feedback and sends
-traces (`ingest`). engineer builds, evaluates and promotes: what protects an environment is its gate and the approvals it asks for, not who pushes
-the button. reviewer decides and approves. operator promotes, rolls back and sets rules, but builds nothing. admin does
-all of it and makes keys. `chat.release` addresses a release by its digest, past the environments' gates."""
+"""viewer looks at results, not at conversations. app is a product's own key: it chats, gives feedback and sends traces
+(`ingest`). engineer builds, evaluates and promotes: what protects an environment is its gate and the approvals it asks
+for, not who pushes the button. reviewer decides and approves. operator promotes, rolls back and sets rules, but builds
+nothing. admin does all of it and makes keys. `chat.release` addresses a release by its digest, past the environments'
+gates."""
 
 
 def permits(roles: Iterable[str], permission: str) -> bool:
