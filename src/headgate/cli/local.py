@@ -139,16 +139,17 @@ def _print_findings(findings: Sequence[Any]) -> None:
 
 
 def _serve(settings: Settings, serve: Serve) -> click.Command:
-    def run(host: str | None, port: str | None, project: str) -> int:
+    def run(host: str | None, port: str | None, project: str, look: bool) -> int:
         chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
         merged = replace(settings, server=replace(settings.server, **chosen))
-        serve(Path(project).resolve(), merged, _announce)
+        serve(Path(project).resolve(), merged, _announce_and_open if look else _announce)
         return 0
 
     parameters: list[click.Parameter] = [
         click.Option(["--host"], metavar="ADDRESS", help=f"where to listen (default: {settings.server.host})"),
         click.Option(["--port"], metavar="PORT", help=f"0 takes a free one (default: {settings.server.port})"),
         click.Option(["--project"], default=".", metavar="DIR", help="the project's folder, or one inside it"),
+        click.Option(["--open", "look"], is_flag=True, help="open the pages in this machine's browser"),
     ]
     return click.Command("serve", callback=run, params=parameters, context_settings=_CONTEXT,
                          help="Serve this project over HTTP until it is stopped.")  # fmt: skip
@@ -157,3 +158,16 @@ def _serve(settings: Settings, serve: Serve) -> click.Command:
 def _announce(url: str) -> None:
     sys.stdout.write(f"Headgate serves on {url}  (OpenAI clients: base_url {url}/v1; operations: {url}/api)\n")
     sys.stdout.flush()
+
+
+def _announce_and_open(url: str) -> None:
+    """Open the pages once they answer; a browser that takes its time must not hold up the server."""
+    import threading
+    import webbrowser
+
+    def look() -> None:
+        if not webbrowser.open(url):
+            sys.stderr.write(f"no browser could be opened here; look at {url}\n")
+
+    _announce(url)
+    threading.Thread(target=look, name="browser", daemon=True).start()
