@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from headgate.ui.visit import Visit
 
-from . import entrance, overview
+from . import entrance, overview, scenarios, traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +25,12 @@ ROUTES: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/sign-in", Page(entrance.ask, open=True)),
     ("POST", "/sign-in", Page(entrance.enter, open=True)),
     ("POST", "/sign-out", Page(entrance.leave)),
+    ("GET", "/traces", Page(traces.browse)),
+    ("GET", "/traces/{trace}", Page(traces.show)),
+    ("POST", "/traces/{trace}/feedback", Page(traces.say)),
+    ("POST", "/traces/{trace}/incident", Page(traces.open_incident)),
+    ("POST", "/traces/{trace}/scenario", Page(traces.make_scenario)),
+    ("GET", "/incidents/{incident}/scenario", Page(scenarios.watch)),
+    ("POST", "/incidents/{incident}/scenario", Page(scenarios.make)),
 )
 """(method, path, page): every page and every form that Headgate answers."""

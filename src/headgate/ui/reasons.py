@@ -1,0 +1,159 @@
+"""Why a request ended as it did, and what its stages found out, in sentences. Called by the page of a trace.
+
+Only words are chosen here; what counts as blocked, refused or safe was decided and recorded long before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .wording import duration, money
+
+_STOPPING = ("block", "error_blocked")
+_SAFE = {
+    "no_citation": "The answer cited no source, and this app requires citations.",
+    "ungrounded": "Too little of the answer stood in its sources.",
+    "empty": "The model answered with nothing.",
+    "retrieval_failed": "Searching the sources failed, and without them the app may not answer.",
+    "route_failed": "The router failed, so nobody knew which way the question should take.",
+    "no_route": "No route takes questions with this label.",
+}
+_ERRORS = {
+    "budget_exhausted": "The key's budget was used up.",
+    "client_left": "The client went away before the answer was complete.",
+    "hold_failed": "The question should have been held for a person, but the queue could not be written.",
+}
+_REFUSED = {"model": "The model itself declined to answer.", "content_filter": "The provider's own filter stopped it."}
+
+
+def why(trace: Mapping[str, Any]) -> list[str]:
+    """Return why a request did not simply get its answer, in one to three sentences; nothing for one that did."""
+    row = trace["summary"]
+    status, reason = row["status"], row["reason"]
+    if status == "blocked":
+        return _blocked(trace)
+    if status == "held":
+        return ["This route is held for a person. The asker got the template below at once."]
+    if status == "safe":
+        return [
+            _SAFE.get(reason, f"The answer could not stand: {reason}."),
+            "The app's safe template was sent instead.",
+        ]
+    if status == "refused":
+        rule = reason.partition(": ")[2] if reason.startswith("contract") else ""
+        return [f"The contract does not allow it: {rule}." if rule else _REFUSED.get(reason, f"Refused: {reason}.")]
+    if status == "error":
+        return [_ERRORS.get(reason, f"It failed: {reason or 'nobody recorded why'}.")]
+    return []
+
+
+def _blocked(trace: Mapping[str, Any]) -> list[str]:
+    guard = trace["blocked_by"] or trace["summary"]["reason"]
+    side = "what was asked"
+    for stage in trace["stages"]:
+        verdicts = (stage.get("facts") or {}).get("verdicts") or {}
+        if verdicts.get(guard) in _STOPPING and stage["name"] == "guard_output":
+            side = "the answer"
+    broken = any(
+        verdict == "error_blocked"
+        for stage in trace["stages"]
+        for verdict in ((stage.get("facts") or {}).get("verdicts") or {}).values()
+    )
+    found = [f"The guard {guard} stopped {side}. The asker got the policy's reply instead."]
+    return [*found, "The guard itself failed, and it is set to block then."] if broken else found
+
+
+def verdicts(trace: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return every guard's verdict, on which side it was given: [{guard, side, verdict}]."""
+    return [
+        {"guard": guard, "side": "question" if stage["name"] == "guard_input" else "answer", "verdict": verdict}
+        for stage in trace["stages"]
+        for guard, verdict in ((stage.get("facts") or {}).get("verdicts") or {}).items()
+    ]
+
+
+def review_of(trace: Mapping[str, Any]) -> str:
+    """Return the id of the review that a held request opened, '' for none."""
+    facts = [stage.get("facts") or {} for stage in trace["stages"] if stage["name"] == "hold"]
+    return str(facts[0].get("review", "")) if facts else ""
+
+
+def stage_words(stage: Mapping[str, Any]) -> str:
+    """Return what a stage found out, in a few words."""
+    facts = dict(stage.get("facts") or {})
+    if "verdicts" in facts:
+        stopped = [name for name, verdict in facts["verdicts"].items() if verdict in _STOPPING]
+        others = [
+            f"{name} {verdict}" for name, verdict in facts["verdicts"].items() if verdict not in ("pass", *_STOPPING)
+        ]
+        told = [*(f"stopped by {name}" for name in stopped), *others]
+        return ", ".join(told) or f"{', '.join(facts['verdicts'])}: pass"
+    if "attempts" in facts:
+        return "; ".join(attempt_words(attempt) for attempt in facts["attempts"])
+    maker = _MAKERS.get(str(stage["name"]))
+    return maker(facts) if maker else ", ".join(f"{name} {_flat(value)}" for name, value in facts.items())
+
+
+def attempts(trace: Mapping[str, Any]) -> list[str]:
+    """Return each call of a model in words, in order."""
+    found = [(stage.get("facts") or {}).get("attempts") or [] for stage in trace["stages"]]
+    return [attempt_words(attempt) for several in found for attempt in several]
+
+
+def attempt_words(attempt: Mapping[str, Any]) -> str:
+    """Return one call of a model in words: which, how it ended, tokens, cost."""
+    if "error" in attempt:
+        status = f" ({attempt['upstream_status']})" if attempt.get("upstream_status") else ""
+        return f"{attempt.get('target', '')} failed: {attempt['error']}{status}"
+    tokens = attempt.get("tokens") or (0, 0)
+    cost = money(attempt.get("cost_nano", 0) / 1e9)
+    return f"{attempt.get('target', '')}: {tokens[0]} → {tokens[1]} tokens, {cost}, {duration(attempt.get('took_us', 0) / 1000)}"
+
+
+def _route(facts: Mapping[str, Any]) -> str:
+    if "error" in facts:
+        return f"failed: {facts['error']}"
+    label = f"{facts['label']} ({facts.get('confidence', 0):.0%} sure) → " if facts.get("label") else ""
+    return f"{label}{facts.get('route') or 'nowhere'}"
+
+
+def _retrieve(facts: Mapping[str, Any]) -> str:
+    found = facts.get("sources") or ()
+    pages = len({item.get("source") for item in found})
+    return f"{len(found)} passages of {pages} pages" if found else "nothing found"
+
+
+def _fit(facts: Mapping[str, Any]) -> str:
+    left = facts.get("dropped") or {}
+    out = [f"{count} {name} left out" for name, count in left.items() if count]
+    return ", ".join([f"{facts.get('tokens', 0)} tokens by {facts.get('prompt', '')}", *out])
+
+
+def _reserve(facts: Mapping[str, Any]) -> str:
+    return str(facts["error"]) if "error" in facts else f"at most {money(facts.get('bound_nano', 0) / 1e9)}"
+
+
+def _verify(facts: Mapping[str, Any]) -> str:
+    told = [f"{facts['grounding']:.0%} grounded"] if "grounding" in facts else []
+    told += [f"{len(facts['citations'])} cited"] if facts.get("citations") else []
+    told += [f"objection: {facts['objection']}"] if "objection" in facts else []
+    return ", ".join(told)
+
+
+def _hold(facts: Mapping[str, Any]) -> str:
+    return f"failed: {facts['error']}" if "error" in facts else "queued for a person"
+
+
+def _contract(facts: Mapping[str, Any]) -> str:
+    return next((f"{name}: {_flat(value)}" for name, value in facts.items()), "allows it")
+
+
+_MAKERS = {
+    "route": _route, "retrieve": _retrieve, "fit": _fit, "reserve": _reserve, "verify": _verify, "hold": _hold,
+    "contract": _contract,
+}  # fmt: skip
+
+
+def _flat(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)[:80]
