@@ -75,10 +75,15 @@ class Exchange:
         client = self.scope.get("client")
         return str(client[0]) if client else ""
 
-    async def body(self, limit: int) -> bytes:
-        """Read the whole body. Raises TooLarge (413), InvalidInput (415) for a compressed one, Gone."""
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
-            error = InvalidInput("compressed bodies are not accepted", "send the body as it is", code="encoding")
+    async def body(self, limit: int, packed: bool = False) -> bytes:
+        """Read the whole body as it was sent. packed: whether the route undoes gzip itself.
+
+        Raises TooLarge (413), InvalidInput (415) for a body that is compressed otherwise, Gone.
+        """
+        encoding = self.headers.get("content-encoding", "identity").lower()
+        if encoding != "identity" and not (packed and encoding == "gzip"):
+            taken = "gzip, or as it is" if packed else "send the body as it is"
+            error = InvalidInput(f"bodies compressed with {encoding[:40]} are not accepted", taken, code="encoding")
             error.status = 415
             raise error
         declared = self.headers.get("content-length", "0")
