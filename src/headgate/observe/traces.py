@@ -174,7 +174,15 @@ def _sentence(text: str, support: float, source: str) -> JudgedSentence:
 
 def _question(record: RequestRecord) -> str:
     asked = [text_of(turn.get("content")) for turn in record.payload.get("messages", []) if turn.get("role") == "user"]
-    return asked[-1][:200] if asked else ""
+    return asked[-1][:200] if asked else _rows(record)
+
+
+def _rows(record: RequestRecord) -> str:
+    """Return what a model was asked, when it was asked directly: its first row, and how many there were."""
+    rows = record.payload.get("rows") or [{}]
+    first = " ".join(value if isinstance(value, str) else f"{name}={value}" for name, value in rows[0].items())[:200]
+    more = int(record.attributes.get("rows", 1)) - 1
+    return f"{first} and {more} more rows" if more > 0 else first
 
 
 def _row(record: RequestRecord) -> TraceRow:

@@ -10,6 +10,7 @@ from rich.console import Console
 from .screen import clip, line, outcome, pairs, table, when
 
 _BAR = 30
+_ROWS = 10
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
@@ -47,10 +48,29 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
     payload = result["payload"]
     for message in payload.get("messages", []):
         line(screen, (f"{message.get('role', ''):>10}: ", "dim"), str(message.get("content", "")))
+    _rows(screen, payload, result["attributes"])
     if payload.get("answer"):
         line(screen, ("    answer: ", "dim"), str(payload["answer"]))
     for number, passage in enumerate(payload.get("passages", []), 1):
         line(screen, (f"      [{number}]   {passage['source']}  {passage.get('heading', '')}", "dim"))
+
+
+def _rows(screen: Console, payload: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+    """Show what a model was asked directly: the first rows, each with what it said."""
+    rows, said = payload.get("rows") or [], payload.get("predictions") or []
+    if not rows:
+        return
+    names = list(rows[0])
+    cells = [
+        [
+            *(clip("" if row.get(name) is None else str(row[name]), 60) for name in names),
+            *((said[number]["label"], f"{said[number]['confidence']:.3f}") if number < len(said) else ("", "")),
+        ]
+        for number, row in enumerate(rows[:_ROWS])
+    ]
+    table(screen, [*names, "prediction", "confidence"], cells, "")
+    if (more := int(attributes.get("rows", len(rows))) - len(cells)) > 0:
+        line(screen, (f"    and {more} more rows", "dim"))
 
 
 SHOW = {"trace.list": listed, "trace.show": shown}

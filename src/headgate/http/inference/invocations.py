@@ -51,7 +51,7 @@ class Invocations:
 
     async def ping(self, exchange: Exchange) -> None:
         ready = self.ready()
-        await exchange.bytes(200 if ready else 503, b"\n", b"application/json")
+        await exchange.bytes(200 if ready else 503, b"\n", b"text/plain; charset=utf-8")
 
     async def about(self, exchange: Exchange) -> None:
         await exchange.bytes(200, self.version.encode(), b"text/plain; charset=utf-8")
