@@ -3,7 +3,9 @@
 `serve` and the OTLP edge write through `Spans`, `observe` and `improve` read. Nothing else opens the span file.
 """
 
+from .latency import Latency
 from .query import SpanQuery
+from .rollup import Grain, Rollup
 from .spans import Spans
 
-__all__ = ["SpanQuery", "Spans"]
+__all__ = ["Grain", "Latency", "Rollup", "SpanQuery", "Spans"]

@@ -36,7 +36,7 @@ def merged(before: RequestRecord | None, spans: Iterable[SpanRecord]) -> Request
         sums[4] += span.status == "error"
         at, end = min(at, span.at), max(end, span.at + span.took_us / 1e6)
         _choose(state, changes, span)
-    attributes = {
+    attributes: dict[str, Any] = {
         **before.attributes,
         "spans": before.attributes.get("spans", 0) + sums[3],
         "span_errors": before.attributes.get("span_errors", 0) + sums[4],
@@ -45,8 +45,8 @@ def merged(before: RequestRecord | None, spans: Iterable[SpanRecord]) -> Request
     state["end"] = end
     return replace(
         before, at=at, latency_us=whole(round((end - at) * 1e6)), input_tokens=whole(sums[0]),
-        output_tokens=whole(sums[1]), cost_nano=whole(sums[2]), attributes={name: value for name, value in attributes.items() if value != ""},
-        stages=({"name": SOURCE, "facts": state},), **changes,
+        output_tokens=whole(sums[1]), cost_nano=whole(sums[2]), stages=({"name": SOURCE, "facts": state},),
+        attributes={name: value for name, value in attributes.items() if value != ""}, **changes,
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -10,40 +11,62 @@ from sqlalchemy import Connection, Table
 from headgate.store.records import upsert
 
 Values = tuple[Any, ...]
+Again = Callable[[Values], Values]
+_TRIES = 100
 
 
 class Insert:
     """Adds rows (tuples in the table's order) to a table; a row whose key is there already, or twice, is not new."""
 
-    def __init__(self, table: Table, key: Sequence[str], dialect: str, *, replace: bool = False) -> None:
-        """key: the unique columns that say two rows are the same. replace: whether the later row wins."""
+    def __init__(
+        self, table: Table, key: Sequence[str], dialect: str, *, replace: bool = False, again: Again | None = None
+    ) -> None:
+        """key: the unique columns that say two rows are the same. replace: whether the later row wins.
+
+        again: makes another row of one whose number is taken, on SQLite, where it must be unique.
+        """
         self._names = [column.name for column in table.columns]
         self._at = [self._names.index(name) for name in key]
+        self._again = again
         self._table, self._key, self._sqlite, self._replace = table, key, dialect == "sqlite", replace
-        self._statement = self._sql() if self._sqlite else self._compiled(dialect)
+        self._statement: Any = self._sql() if self._sqlite else self._compiled(dialect)
 
-    def __call__(self, connection: Connection, rows: Sequence[Values]) -> list[int]:
-        """Add rows and return the places of those that were stored. Errors are the driver's or SQLAlchemy's."""
+    def __call__(self, connection: Connection, rows: Sequence[Values]) -> dict[int, Values]:
+        """Add rows; return those that were stored, as stored, by their place. Errors: the driver's or SQLAlchemy's."""
         if not rows:
-            return []
+            return {}
         if self._sqlite:
             # row by row at the driver: as fast as many at once, and only so SQLite says which ones it ignored
             cursor = connection.connection.cursor()
             try:
-                return [place for place, row in enumerate(rows) if cursor.execute(self._statement, row).rowcount]
+                return dict(self._one_by_one(cursor, rows))
             finally:
                 cursor.close()
         found = connection.execute(self._statement, [dict(zip(self._names, row, strict=True)) for row in rows])
-        return self._places(rows, {tuple(row) for row in found})
+        return self._stored(rows, {tuple(row) for row in found})
 
-    def _places(self, rows: Sequence[Values], stored: set[Values]) -> list[int]:
-        places = []
+    def _one_by_one(self, cursor: Any, rows: Sequence[Values]) -> Iterator[tuple[int, Values]]:
+        execute, statement = cursor.execute, self._statement
+        for place, row in enumerate(rows):
+            stored = row
+            for attempt in range(_TRIES):
+                try:
+                    if execute(statement, stored).rowcount:
+                        yield place, stored
+                    break
+                except sqlite3.IntegrityError as problem:
+                    if self._again is None or attempt == _TRIES - 1 or not str(problem).endswith(".id"):
+                        raise
+                    stored = self._again(row)
+
+    def _stored(self, rows: Sequence[Values], keys: set[Values]) -> dict[int, Values]:
+        stored = {}
         for place, row in enumerate(rows):
             key = tuple(row[at] for at in self._at)
-            if key in stored:
-                stored.remove(key)
-                places.append(place)
-        return places
+            if key in keys:
+                keys.remove(key)
+                stored[place] = row
+        return stored
 
     def _sql(self) -> str:
         columns, marks = ", ".join(f'"{name}"' for name in self._names), ", ".join("?" * len(self._names))

@@ -7,7 +7,7 @@ Only what identifies a span stands in columns; the rest is packed in one. What p
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -63,7 +63,7 @@ def _row(record: SpanRecord, shared: dict[int, msgspec.Raw]) -> SpanRow:
 
 def from_row(row: Row[Any]) -> SpanRecord:
     """Return the span of a row."""
-    found: Mapping[str, Any] = row._mapping
+    found = row._mapping
     values = dict(zip(_PACKED, unpack(found["packed"]), strict=True))
     values["events"], values["links"] = tuple(values["events"]), tuple(values["links"])
     identity = {name: found[name] for name in ("trace_id", "span_id", "at", "subject")}

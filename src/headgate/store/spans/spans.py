@@ -6,28 +6,24 @@ process with the folder's writer lock; every other connection opens the file `mo
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, inspect, select, text
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy import Connection, Engine, func, select
 
-from headgate.kernel import Conflict, InvalidInput, RequestRecord, SpanRecord, Unavailable
+from headgate.kernel import RequestRecord, SpanRecord, Unavailable
 from headgate.store.records import engine_of, told
 from headgate.store.writer_lock import WriterLock
 
 from . import received, table
-from .query import SpanQuery, matching
+from .opening import memory, path_of, reading, refuse_records, writing
+from .query import SpanQuery, find, matching
+from .rollup import DETAILED, Grain, Rollup, from_rows, summed
+from .upgrade import prepare, version_of
 from .writer import SpanWriter
-
-_BUSY_S = 10
-_LOCK = 0x6865616467617370
 
 
 class Spans:
@@ -38,10 +34,11 @@ class Spans:
 
     def __init__(self, url: str, *, writer: bool) -> None:
         self.url, self.writer = url, writer
-        self._file = None if url == "sqlite://" or not url.startswith("sqlite") else _path(url)
+        self._file = None if url == "sqlite://" or not url.startswith("sqlite") else path_of(url)
         self._guard: AbstractContextManager[Any] = threading.RLock() if url == "sqlite://" else nullcontext()
         self._lock: WriterLock | None = None
         self._refused = 0
+        self._ready = False
         self._writer: SpanWriter | None = None
         self._engines: list[Engine] = []
         if self._file and writer:
@@ -55,21 +52,21 @@ class Spans:
 
     def _open(self) -> None:
         if self._file is None:
-            engine = _memory() if self.url == "sqlite://" else engine_of(self.url)
+            engine = memory() if self.url == "sqlite://" else engine_of(self.url)
             self._engines = [engine]
             if self.writer or self.url == "sqlite://":
-                _prepare(engine, self.url)
+                prepare(engine, self.url)
             self._reads = engine
         else:
-            self._reads = _reading(self._file)
+            self._reads = reading(self._file)
             self._engines = [self._reads]
         if self.writer:
-            engine = _writing(self._file) if self._file else self._reads
+            engine = writing(self._file) if self._file else self._reads
             if self._file:
-                _refuse_records(self._file, self._reads)
+                refuse_records(self._file, self._reads)
                 self._engines.append(engine)
-                _prepare(engine, self.url)
-            self._writer = SpanWriter(engine, self._guard)
+                prepare(engine, self.url)
+            self._writer, self._ready = SpanWriter(engine, self._guard), True
         for engine in self._engines:
             weakref.finalize(self, engine.dispose)
 
@@ -124,25 +121,61 @@ class Spans:
         """Return one request with its payload by its trace id, or by 8 or more digits that only one id begins with."""
         requests = table.request
         named = requests.c.trace_id == trace_id
-        if 8 <= len(trace_id) < 32:
-            named = requests.c.trace_id.startswith(trace_id, autoescape=True)
+        if 8 <= len(trace_id) < 32:  # a range, which the index of trace ids serves; ids are of hexadecimal digits
+            named = (requests.c.trace_id >= trace_id) & (requests.c.trace_id < trace_id + "g")
         found = self._rows(table.rows(True).where(requests.c.project_id == project, named).limit(2))
         return found[0] if len(found) == 1 else None
 
     def find(self, query: SpanQuery) -> list[RequestRecord]:
         """Return matching requests, newest first."""
-        requests = table.request
-        statement = table.rows(query.payload).where(*matching(query))
-        return self._rows(statement.order_by(requests.c.at.desc(), requests.c.trace_id.desc()).limit(query.limit))
+        with self._read() as connection:
+            return [] if connection is None else [table.from_row(row) for row in find(connection, query)]
 
     def window(
         self, project: str, app: str, environment: str, since: float, until: float, source: str = "live"
     ) -> list[RequestRecord]:
         """Return every request of an app's environment in [since, until), without payloads, oldest first."""
         query = SpanQuery(project, app, environment, since=since, until=until, source=source)
+        number = table.request.c.id
+        within = (number >= table.id_from(since), number < table.id_from(until + 0.001))
+        return self._rows(table.rows(False).where(*matching(query), *within).order_by(number))
+
+    @staticmethod
+    def number_at(at: float) -> int:
+        """Return the least number of requests that begin at a time: numbers go with the beginning, and last a store."""
+        return table.id_from(at)
+
+    def numbers(self, project: str, after: int, limit: int) -> list[int]:
+        """Return the numbers of live requests above one, in order."""
         requests = table.request
-        statement = table.rows(False).where(*matching(query))
-        return self._rows(statement.order_by(requests.c.at, requests.c.trace_id))
+        mine = (requests.c.project_id == project, requests.c.source == "live", requests.c.id > after)
+        with self._read() as connection:
+            if connection is None:
+                return []
+            return list(
+                connection.execute(select(requests.c.id).where(*mine).order_by(requests.c.id).limit(limit)).scalars()
+            )
+
+    def numbered(self, project: str, numbers: Sequence[int]) -> list[RequestRecord]:
+        """Return the requests of these numbers with their payloads, in order."""
+        requests = table.request
+        mine = (requests.c.project_id == project, requests.c.source == "live", requests.c.id.in_(numbers))
+        return self._rows(table.rows(True).where(*mine).order_by(requests.c.id, requests.c.trace_id))
+
+    def rollups(
+        self, project: str, since: float, until: float, *, app: str | None = None, environment: str | None = None,
+        grain: Grain = DETAILED,
+    ) -> list[Rollup]:  # fmt: skip
+        """Return what requests came to, per bucket that begins in [since, until) and kind of request, oldest first.
+
+        app, environment: only these; "" is one of them. grain: how wide a bucket is and which kinds are kept apart.
+        """
+        where = {name: value for name, value in (("app", app), ("environment", environment)) if value is not None}
+        with self._read() as connection:
+            if connection is None:
+                return []
+            query = summed(project, (since, until), grain, where, connection.dialect.name)
+            return list(from_rows(connection.execute(query), grain.step))
 
     def _rows(self, statement: Any) -> list[RequestRecord]:
         with self._read() as connection:
@@ -157,66 +190,15 @@ class Spans:
             yield None
             return
         with told("traces", self.url), self._guard, self._reads.connect() as connection:
-            yield connection if self.writer or inspect(connection).has_table("request") else None
+            yield connection if self._ready or self._made(connection) else None
 
-
-def _path(url: str) -> Path:
-    return Path(url.removeprefix("sqlite:///"))
-
-
-def _memory() -> Engine:
-    return create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-
-
-def _reading(file: Path) -> Engine:
-    """Return an engine whose connections can only read: they neither write the log nor checkpoint it."""
-
-    def connect() -> sqlite3.Connection:
-        address = f"file:{quote(str(file.absolute()))}?mode=ro"
-        return sqlite3.connect(address, uri=True, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
-
-    return create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=12)
-
-
-def _writing(file: Path) -> Engine:
-    """Return an engine of exactly one connection, which writes."""
-    engine = create_engine(
-        f"sqlite:///{file}",
-        poolclass=QueuePool,
-        pool_size=1,
-        max_overflow=0,
-        connect_args={"timeout": _BUSY_S, "check_same_thread": False},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _: Any) -> None:
-        cursor = connection.cursor()
-        mode = cursor.execute("PRAGMA journal_mode=WAL").fetchone()[0]
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-        if mode != "wal":
-            raise Unavailable(f"{file} cannot be written with a write-ahead log", "put it on a local disk")
-
-    return engine
-
-
-def _refuse_records(file: Path, reads: Engine) -> None:
-    """Raise InvalidInput for a file of records, before anything in it is changed."""
-    if file.exists():
-        with told("traces", f"sqlite:///{file}"), reads.connect() as connection:
-            if inspect(connection).has_table("alembic_version"):
-                hint = "they need a file of their own: spans.db"
-                raise InvalidInput("traces cannot be stored in the records' file", hint)
-
-
-def _prepare(engine: Engine, url: str) -> None:
-    """Make the tables when they are absent. Raises Conflict for a newer schema."""
-    with told("traces", url), engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
-        table.metadata.create_all(connection)
-        version = connection.execute(select(table.schema.c.version)).scalar()
-        if version is None:
-            connection.execute(insert(table.schema).values(version=table.VERSION))
-        elif version > table.VERSION:
-            raise Conflict("these traces were written by a newer Headgate", "upgrade Headgate")
+    def _made(self, connection: Connection) -> bool:
+        """Whether the tables are there. Raises Unavailable for those of another Headgate, which only a writer brings
+        up to date."""
+        version = version_of(connection)
+        if version is not None and version != table.VERSION:
+            raise Unavailable(
+                f"the traces are in version {version} of their file", "start the server once: it converts them"
+            )
+        self._ready = version is not None
+        return self._ready

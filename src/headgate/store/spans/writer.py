@@ -31,6 +31,10 @@ WEIGHT = 32 * 1024 * 1024
 GROUP_S = 0.02
 """How long a group of requests waits for others to join it. Spans do not wait: while one group is written, the next
 one gathers."""
+IDLE_S, IDLE_SLICE = 0.1, 200
+"""After how long without work rows are indexed, and how many at once: a few milliseconds each."""
+LATE_S, BUSY_SLICE = 0.5, 50
+"""How long a busy writer puts indexing off, and how many rows it then indexes between two groups."""
 _PATIENCE_S = 30.0
 _FATAL = "disk I/O error"
 _DOWN = (OperationalError, InterfaceError, sqlite3.OperationalError)
@@ -53,6 +57,7 @@ class SpanWriter:
         self._accepted = self._settled = 0
         self._gaps: dict[str, tuple[float, float, int]] = {}
         self._broken = ""
+        self._behind, self._caught_up = True, time.monotonic()
         self._lock = threading.Lock()
         self._done = threading.Condition(self._lock)
         self._wake, self._hurry, self._stop = threading.Event(), threading.Event(), threading.Event()
@@ -140,7 +145,7 @@ class SpanWriter:
 
     def _loop(self) -> None:
         while True:
-            self._wake.wait()
+            self._wait()
             self._hurry.wait(GROUP_S)
             self._wake.clear()
             self._hurry.clear()
@@ -155,8 +160,24 @@ class SpanWriter:
                 self._writing = 0
                 self._weight -= sum(batch.weight for batch in batches)
                 self._done.notify_all()
+                self._behind = self._behind or bool(group or batches)
             if self._stop.is_set() and not self._queue and not self._batches:
                 return
+
+    def _wait(self) -> None:
+        """Wait for something to write; meanwhile have rows indexed, in slices so small that nobody notices."""
+        while not self._wake.wait(IDLE_S if self._behind else None):
+            self._catch_up(IDLE_SLICE)
+        if self._behind and time.monotonic() - self._caught_up > LATE_S and not self._stop.is_set():
+            self._catch_up(BUSY_SLICE)
+
+    def _catch_up(self, most: int) -> None:
+        try:
+            self._behind = self._groups.catch_up(most)
+        except _UNFIT as problem:
+            self._give_up((), _reason(problem))
+            time.sleep(0 if self._wake.is_set() else IDLE_S)
+        self._caught_up = time.monotonic()
 
     def _write_all(self, rows: Sequence[table.Values], batches: Sequence[Batch]) -> None:
         """Write everything at once; when that fails, each sender of spans alone, once, and then the requests."""

@@ -1,0 +1,84 @@
+"""The full-text index of requests in SQLite, kept behind: rows wait in `unindexed` until the writer has nothing to do.
+
+`group` notes rows, in their own transaction; the writer calls `catch_up`; `search` reads. What waits is searched row by
+row, so nothing is ever missing. The index holds words and facets (exact values of columns and attributes) by id, which
+is by time. Its table is contentless: only the same text takes a row out again. PostgreSQL has indexes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection
+
+from . import table, words
+from .table import Values
+
+_SQL = (
+    "CREATE TABLE IF NOT EXISTS unindexed (id INTEGER PRIMARY KEY, old TEXT)",
+    # words come folded and between spaces, so the plainest tokenizer is exact; without positions the index is a third
+    """CREATE VIRTUAL TABLE IF NOT EXISTS words USING
+       fts5(document, content='', columnsize=0, detail=none, tokenize='ascii')""",
+)
+FACETS = (
+    "project_id", "app", "environment", "release", "route", "status", "source", "label", "model", "key_id", "session",
+    "subject", "blocked_by",
+)  # fmt: skip
+_FACETS = tuple((name, table.COLUMNS.index(name)) for name in FACETS)
+
+
+def create(connection: Connection) -> None:
+    """Make the index's tables when they are absent."""
+    for statement in _SQL:
+        connection.exec_driver_sql(statement)
+
+
+def note_new(connection: Connection, rows: Sequence[Values]) -> None:
+    """Have rows indexed later."""
+    if rows:
+        sql = "INSERT INTO unindexed (id) VALUES (?) ON CONFLICT DO NOTHING"
+        connection.exec_driver_sql(sql, [(row[0],) for row in rows])
+
+
+def note_gone(connection: Connection, rows: Sequence[Values]) -> None:
+    """Have rows, as they were, taken out of the index later; those that are not in it yet need nothing."""
+    gone = []
+    for row in rows:
+        waiting = connection.exec_driver_sql("SELECT 1 FROM unindexed WHERE id = ?", (row[0],)).first()
+        if waiting is None:
+            gone.append((row[0], _document(row)))
+    if gone:
+        connection.exec_driver_sql("INSERT INTO unindexed (id, old) VALUES (?, ?)", gone)
+
+
+def catch_up(connection: Connection, most: int) -> int:
+    """Index the oldest rows that wait and return how many: fewer than `most` when none is left."""
+    cursor = connection.connection.cursor()
+    try:
+        waiting = cursor.execute("SELECT id, old FROM unindexed ORDER BY id LIMIT ?", (most,)).fetchall()
+        columns = ", ".join(f'"{name}"' for name in table.COLUMNS)
+        for number, old in waiting:
+            if old is not None:
+                cursor.execute("INSERT INTO words (words, rowid, document) VALUES ('delete', ?, ?)", (number, old))
+            row = cursor.execute(f"SELECT {columns} FROM request WHERE id = ?", (number,)).fetchone()
+            if row is not None:
+                cursor.execute("INSERT INTO words (rowid, document) VALUES (?, ?)", (number, _document(row)))
+        cursor.executemany("DELETE FROM unindexed WHERE id = ?", [(number,) for number, _ in waiting])
+        return len(waiting)
+    finally:
+        cursor.close()
+
+
+def _document(row: Values) -> str:
+    return f"{' '.join(_facets(row))}{row[table.TEXT]}"
+
+
+def _facets(row: Values) -> Iterator[str]:
+    for name, place in _FACETS:
+        if row[place]:
+            yield words.facet(name, row[place])
+    for pair in row[table.ATTRIBUTES].split(table.MARK):
+        name, _, value = pair.partition("=")
+        if name:
+            yield words.facet(name, value)
+    yield ""
