@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .wording import duration, money
+from .wording import duration, measured, money, share
 
 _STOPPING = ("block", "error_blocked")
 _SAFE = {
@@ -65,12 +65,23 @@ def _blocked(trace: Mapping[str, Any]) -> list[str]:
 
 
 def verdicts(trace: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return every guard's verdict, on which side it was given: [{guard, side, verdict}]."""
+    """Return the verdicts of guards that did more than look, and on which side: [{guard, side, verdict}]."""
     return [
         {"guard": guard, "side": "question" if stage["name"] == "guard_input" else "answer", "verdict": verdict}
         for stage in trace["stages"]
         for guard, verdict in ((stage.get("facts") or {}).get("verdicts") or {}).items()
+        if verdict != "pass"
     ]
+
+
+def breach(detail: Mapping[str, Any]) -> str:
+    """Return what a monitor saw against what is allowed, in words; '' for an incident that no monitor opened."""
+    if detail.get("value") is None or detail.get("threshold") is None:
+        return str(detail.get("explanation") or "")
+    unit, low = str(detail.get("unit", "")), detail["value"] < detail["threshold"]
+    allowed = f"{'at least' if low else 'at most'} {measured(detail['threshold'], unit)}"
+    told = f"{measured(detail['value'], unit)}, allowed {allowed}"
+    return f"{told}: {detail['explanation']}" if detail.get("explanation") else told
 
 
 def review_of(trace: Mapping[str, Any]) -> str:
@@ -79,26 +90,22 @@ def review_of(trace: Mapping[str, Any]) -> str:
     return str(facts[0].get("review", "")) if facts else ""
 
 
-def stage_words(stage: Mapping[str, Any]) -> str:
-    """Return what a stage found out, in a few words."""
+def stage_words(stage: Mapping[str, Any]) -> list[str]:
+    """Return what a stage found out, a few words a line."""
     facts = dict(stage.get("facts") or {})
     if "verdicts" in facts:
-        stopped = [name for name, verdict in facts["verdicts"].items() if verdict in _STOPPING]
-        others = [
-            f"{name} {verdict}" for name, verdict in facts["verdicts"].items() if verdict not in ("pass", *_STOPPING)
-        ]
-        told = [*(f"stopped by {name}" for name in stopped), *others]
-        return ", ".join(told) or f"{', '.join(facts['verdicts'])}: pass"
+        return [_looked(facts["verdicts"])]
     if "attempts" in facts:
-        return "; ".join(attempt_words(attempt) for attempt in facts["attempts"])
+        return [attempt_words(attempt) for attempt in facts["attempts"]]
     maker = _MAKERS.get(str(stage["name"]))
-    return maker(facts) if maker else ", ".join(f"{name} {_flat(value)}" for name, value in facts.items())
+    told = maker(facts) if maker else ", ".join(f"{name} {_flat(value)}" for name, value in facts.items())
+    return [told] if told else []
 
 
-def attempts(trace: Mapping[str, Any]) -> list[str]:
-    """Return each call of a model in words, in order."""
-    found = [(stage.get("facts") or {}).get("attempts") or [] for stage in trace["stages"]]
-    return [attempt_words(attempt) for several in found for attempt in several]
+def _looked(given: Mapping[str, str]) -> str:
+    stopped = [f"stopped by {name}" for name, verdict in given.items() if verdict in _STOPPING]
+    acted = [f"{name} {verdict}" for name, verdict in given.items() if verdict not in ("pass", *_STOPPING)]
+    return ", ".join([*stopped, *acted]) or f"{', '.join(given)}: pass"
 
 
 def attempt_words(attempt: Mapping[str, Any]) -> str:
@@ -107,14 +114,14 @@ def attempt_words(attempt: Mapping[str, Any]) -> str:
         status = f" ({attempt['upstream_status']})" if attempt.get("upstream_status") else ""
         return f"{attempt.get('target', '')} failed: {attempt['error']}{status}"
     tokens = attempt.get("tokens") or (0, 0)
-    cost = money(attempt.get("cost_nano", 0) / 1e9)
-    return f"{attempt.get('target', '')}: {tokens[0]} → {tokens[1]} tokens, {cost}, {duration(attempt.get('took_us', 0) / 1000)}"
+    cost, took = money(attempt.get("cost_nano", 0) / 1e9), duration(attempt.get("took_us", 0) / 1000)
+    return f"{attempt.get('target', '')}: {tokens[0]} → {tokens[1]} tokens, {cost}, {took}"
 
 
 def _route(facts: Mapping[str, Any]) -> str:
     if "error" in facts:
         return f"failed: {facts['error']}"
-    label = f"{facts['label']} ({facts.get('confidence', 0):.0%} sure) → " if facts.get("label") else ""
+    label = f"{facts['label']} ({share(facts.get('confidence', 0))} sure) → " if facts.get("label") else ""
     return f"{label}{facts.get('route') or 'nowhere'}"
 
 
@@ -135,7 +142,7 @@ def _reserve(facts: Mapping[str, Any]) -> str:
 
 
 def _verify(facts: Mapping[str, Any]) -> str:
-    told = [f"{facts['grounding']:.0%} grounded"] if "grounding" in facts else []
+    told = [f"{share(facts['grounding'])} grounded"] if "grounding" in facts else []
     told += [f"{len(facts['citations'])} cited"] if facts.get("citations") else []
     told += [f"objection: {facts['objection']}"] if "objection" in facts else []
     return ", ".join(told)

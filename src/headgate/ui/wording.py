@@ -17,6 +17,8 @@ _SORTS = {
     "fail": "bad", "error": "bad", "breach": "bad", "open": "bad", "failed": "bad", "error_blocked": "bad",
     "review": "warn", "held": "warn", "safe": "warn", "refused": "warn", "blocked": "warn", "block": "warn",
     "pending": "warn", "waiting": "warn", "running": "info", "queued": "info", "stopped": "warn",
+    "supported": "good", "unsupported": "bad", "mask": "info", "error_allowed": "warn", "skipped": "warn",
+    "up": "good", "down": "bad",
 }  # fmt: skip
 
 
@@ -66,6 +68,17 @@ def number(value: Any) -> str:
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.3g}"
 
 
+def measured(value: Any, unit: str) -> str:
+    """A monitor's value in its unit: share, s, USD; any other is a plain number."""
+    if value is None:
+        return NOTHING
+    if unit == "share":
+        return share(value)
+    if unit == "s":
+        return duration(float(value) * 1000)
+    return money(value) if unit == "USD" else f"{float(value):.3g}"
+
+
 def moment(value: Any) -> datetime | None:
     if value in (None, ""):
         return None
@@ -110,5 +123,5 @@ def pretty(value: Any) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "digest": digest, "money": money, "duration": duration, "share": share, "number": number, "exact": exact,
-    "clock": clock, "age": age, "sort": sort, "pretty": pretty,
+    "clock": clock, "age": age, "sort": sort, "pretty": pretty, "measured": measured,
 }  # fmt: skip

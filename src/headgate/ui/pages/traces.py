@@ -41,7 +41,7 @@ async def browse(visit: Visit) -> Response:
         statuses=STATUSES,
         lasts=LASTS,
         newest=_address(asked, "") if before else "",
-        older=_address(asked, found.get("older") or ""),
+        older=_address(asked, found["older"]) if found.get("older") else "",
         command_line=_command(asked),
     )
 
@@ -75,7 +75,7 @@ async def show(visit: Visit) -> Response:
         stages=[{**stage, "words": reasons.stage_words(stage)} for stage in trace["stages"]],
         spans=spans,
         whole_us=max([trace["summary"]["latency_ms"] * 1000, *ends]),
-        attempts=reasons.attempts(trace),
+        unsupported=sum(item["state"] == "unsupported" for item in trace["sentences"]),
         places={item["source"]: number for number, item in reversed(_numbered(trace["payload"].get("passages", [])))},
     )
 

@@ -1,4 +1,4 @@
-// Keys only; every page works without this file. j/k: next and previous row, Enter: open it, /: search, ?: help.
+// Keys only; every page works without this file. Ctrl+Enter in a text: send its form. j/k: next and previous row, Enter: open it, /: search, ?: help.
 (() => {
   "use strict";
   const rows = () => [...document.querySelectorAll("[data-row] a[data-open], a[data-row]")];
@@ -9,6 +9,7 @@
     if (next) next.focus();
   };
   document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey && event.key === "Enter" && event.target.matches("textarea")) event.target.form.requestSubmit();
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target.closest("input, textarea, select")) {
       if (event.key === "Escape") event.target.blur();
