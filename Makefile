@@ -35,6 +35,14 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 bench: $(VENV)/.dev ## print the benchmark tables
 	@for bench in benchmarks/bench_*.py; do echo "── $$bench"; $(BIN)/python $$bench || exit 1; done
 
+.PHONY: bench-traces
+bench-traces: $(VENV)/.dev .peers/phoenix/bin/phoenix ## store OTLP spans: ours, a bare sink and Phoenix in one run
+	@$(BIN)/python benchmarks/bench_traces.py
+
+.peers/phoenix/bin/phoenix:
+	@$(PYTHON) -m venv .peers/phoenix
+	@.peers/phoenix/bin/python -m pip install -q --disable-pip-version-check arize-phoenix
+
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
