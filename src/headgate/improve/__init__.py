@@ -1,7 +1,7 @@
 """Floor 8: what went wrong becomes what guards the next release: incidents, scenarios, reviews, feedback, proposals."""
 
 from .code_folder import CodeFolder
-from .feedback import Feedback, FeedbackAdded, add_feedback
+from .feedback import Feedback, FeedbackAdded, FeedbackList, FeedbackQuery, add_feedback, list_feedback
 from .incidents import (
     CloseIncident,
     IncidentList,
@@ -43,11 +43,11 @@ from .triggers import Trigger, TriggerList, TriggerQuery, list_triggers
 
 __all__ = [
     "AskLabels", "CloseIncident", "CloseProposal", "CodeFolder", "DecideReview", "Feedback", "FeedbackAdded",
-    "Held", "IncidentList", "IncidentQuery", "IncidentShow", "LabelsAsked", "OpenFromTrace", "ProposalList",
+    "FeedbackList", "FeedbackQuery", "Held", "IncidentList", "IncidentQuery", "IncidentShow", "LabelsAsked", "OpenFromTrace", "ProposalList",
     "ProposalQuery", "Pull", "Pulled", "Retrain", "Retraining", "RetrainingList", "RetrainingQuery",
     "RetrainingShow", "Review", "ReviewAnswer", "ReviewList", "ReviewQuery", "ReviewShow", "ScenarioOffered",
     "ToScenario", "Trigger", "TriggerList", "TriggerQuery", "add_feedback", "answer_of", "ask_labels", "close",
-    "close_proposal", "decide", "list_incidents", "list_proposals", "list_retrainings", "list_reviews",
+    "close_proposal", "decide", "list_feedback", "list_incidents", "list_proposals", "list_retrainings", "list_reviews",
     "list_triggers", "open_from_trace", "open_held", "pull", "retrain", "show", "show_retraining", "show_review",
     "to_scenario",
 ]  # fmt: skip

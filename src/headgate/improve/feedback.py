@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
-from headgate.kernel import InvalidInput, new_id
+from headgate.kernel import InvalidInput, iso, new_id
 from headgate.observe import OpenIncident, find_record, open_incident
 from headgate.store import Context, tables
 
@@ -27,6 +27,48 @@ class FeedbackAdded(BaseModel):
     id: str
     trace_id: str
     incident_id: str | None = None
+
+
+class FeedbackQuery(BaseModel):
+    """Which feedback to list."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    trace_id: str | None = Field(None, description="only on this trace: all of its 32 digits")
+    limit: int = Field(50, ge=1, le=1000, description="how many at most")
+
+
+class FeedbackGiven(BaseModel):
+    """What somebody said of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    trace_id: str
+    rating: Literal["up", "down"] | None
+    correction: str | None
+    comment: str | None
+    person: str
+    at: str
+
+
+class FeedbackList(BaseModel):
+    model_config = ConfigDict(frozen=True)
+    feedback: list[FeedbackGiven]
+
+
+def list_feedback(ctx: Context, request: FeedbackQuery) -> FeedbackList:
+    """List feedback, newest first."""
+    table = tables.feedback
+    query = select(table).where(table.c.project_id == ctx.project).order_by(table.c.at.desc(), table.c.id.desc())
+    if request.trace_id:
+        query = query.where(table.c.trace_id == request.trace_id.lower())
+    ratings: dict[int | None, Literal["up", "down"]] = {1: "up", -1: "down"}
+    names = ("id", "trace_id", "correction", "comment", "person")
+    return FeedbackList(
+        feedback=[
+            FeedbackGiven(**{name: row[name] for name in names}, rating=ratings.get(row["rating"]), at=iso(row["at"]))
+            for row in ctx.tx.all(query.limit(request.limit))
+        ]
+    )
 
 
 def add_feedback(ctx: Context, request: Feedback) -> FeedbackAdded:

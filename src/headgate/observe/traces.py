@@ -11,6 +11,8 @@ from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso
 from headgate.measure import SUPPORTED
 from headgate.store import Context, SpanQuery, Spans
 
+_MOST_SPANS = 400
+
 
 class TraceQuery(BaseModel):
     """Which traces to list; every filter narrows."""
@@ -28,6 +30,7 @@ class TraceQuery(BaseModel):
     where: list[str] = Field(default_factory=list, description="attribute=value, e.g. model=local/extractive")
     last: Duration | None = Field(None, description="only the last 15m, 2h, 7d …")
     limit: int = Field(50, ge=1, le=1000, description="how many at most")
+    before: str | None = Field(None, description="only those older than this trace: the last one that was seen")
 
 
 class TraceRow(BaseModel):
@@ -51,8 +54,11 @@ class TraceRow(BaseModel):
 
 
 class TraceList(BaseModel):
+    """Requests, newest first. `older` is what `before` takes to go on; None at the end."""
+
     model_config = ConfigDict(frozen=True)
     traces: list[TraceRow]
+    older: str | None = None
     dropped: int = Field(0, description="records that could not be stored since the server started")
 
 
@@ -75,6 +81,25 @@ class JudgedSentence(BaseModel):
     support: float
     source: str
     state: Literal["supported", "unsupported", "neutral"]
+
+
+class TracedSpan(BaseModel):
+    """One span of a trace that somebody else recorded; `start_us` counts from the trace's first span."""
+
+    model_config = ConfigDict(frozen=True)
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    start_us: int
+    took_us: int
+    status: str
+    message: str
+    operation: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str | None
 
 
 class TraceDetail(BaseModel):
@@ -100,10 +125,15 @@ class TraceDetail(BaseModel):
     payload: dict[str, Any]
     attributes: dict[str, Any]
     sentences: list[JudgedSentence] = Field(default_factory=list)
+    spans: list[TracedSpan] = Field(default_factory=list)
 
 
 def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
     """List recorded requests, newest first."""
+    spans, seen = ctx.store.spans, None
+    if request.before:
+        last = find_record(spans, ctx.principal.project, request.before)
+        seen = (last.at, last.trace_id)
     query = SpanQuery(
         project=ctx.principal.project,
         app=request.app,
@@ -115,10 +145,13 @@ def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
         since=ctx.clock.now() - request.last / 1e6 if request.last else None,
         text=request.text,
         attributes=_pairs(request.where),
-        limit=request.limit,
+        limit=request.limit + 1,
         payload=True,
+        before=seen,
     )
-    return TraceList(traces=[_row(record) for record in ctx.store.spans.find(query)], dropped=ctx.store.spans.dropped)
+    found = spans.find(query)
+    rows = [_row(record) for record in found[: request.limit]]
+    return TraceList(traces=rows, older=rows[-1].trace_id if len(found) > len(rows) else None, dropped=spans.dropped)
 
 
 def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
@@ -141,6 +174,7 @@ def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
         payload=dict(record.payload),
         attributes=dict(record.attributes),
         sentences=[_sentence(*item) for item in record.payload.get("sentences", [])],
+        spans=_spans(ctx.store.spans, record) if record.source == "otlp" else [],
     )
 
 
@@ -163,6 +197,20 @@ def _pairs(where: list[str]) -> Mapping[str, str]:
             raise InvalidInput(f"{item!r} is not attribute=value", "for example --where model=local/extractive")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _spans(spans: Spans, record: RequestRecord) -> list[TracedSpan]:
+    """Return a foreign trace's spans, in the order in which they began; of very long ones the first 400."""
+    found = sorted(spans.spans_of(record.project, record.trace_id), key=lambda span: span.at)
+    names = ("span_id", "parent_id", "name", "kind", "took_us", "status", "message", "operation", "model")
+    return [
+        TracedSpan(
+            **{name: getattr(span, name) for name in (*names, "input_tokens", "output_tokens")},
+            start_us=round((span.at - found[0].at) * 1e6),
+            cost_usd=None if span.cost_nano is None else units.usd(span.cost_nano),
+        )
+        for span in found[:_MOST_SPANS]
+    ]
 
 
 def _sentence(text: str, support: float, source: str) -> JudgedSentence:

@@ -79,6 +79,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _row("review.answer", "improve:answer_of", "chat", "read", "fetch the answer to a held request"),
     _row("review.decide", "improve:decide", "review", "change", "answer what waits for a person"),
     _row("feedback.add", "improve:add_feedback", "feedback", "change", "say whether an answer was good"),
+    _row("feedback.list", "improve:list_feedback", "traces", "read", "list what users said of answers"),
     _row("retrain", "improve:retrain", "operate", "job", "train a served model on new labels, through the gate"),
     _row("retraining.list", "improve:list_retrainings", "read", "read", "list retrainings and how each ended"),
     _row("retraining.show", "improve:show_retraining", "read", "read", "show a retraining step by step"),
