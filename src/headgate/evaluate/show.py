@@ -18,7 +18,9 @@ class EvidenceShow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str = Field(description="an evidence (ev_…), or a release: digest, its beginning, or an environment")
     verdict: str = Field("not-pass", pattern="^(not-pass|all|pass|fail|review|error)$", description="which cases")
+    suite: str | None = Field(None, description="only cases of this suite")
     limit: int = Field(100, ge=0, le=10_000, description="how many cases at most")
+    skip: int = Field(0, ge=0, description="how many cases to leave out first")
 
 
 class CaseShown(BaseModel):
@@ -36,7 +38,7 @@ class CaseShown(BaseModel):
 
 
 class EvidenceShown(BaseModel):
-    """One evidence and the cases asked for."""
+    """One evidence and the cases asked for; `matching` is how many there are, however few were asked for."""
 
     model_config = ConfigDict(frozen=True)
     evidence: str
@@ -49,6 +51,7 @@ class EvidenceShown(BaseModel):
     created_by: str
     suites: dict[str, str]
     summary: dict[str, Any]
+    matching: int
     cases: list[CaseShown]
 
 
@@ -59,7 +62,7 @@ def show(ctx: Context, request: EvidenceShow) -> EvidenceShown:
     if not name.startswith("ev_"):
         name = find_release(ctx.tx, project, name)["digest"]
     found = evidence_named(ctx.tx, project, name)
-    cases = [case for case in cases_of(ctx.tx, project, found.id) if _wanted(case, request.verdict)]
+    cases = [case for case in cases_of(ctx.tx, project, found.id) if _wanted(case, request)]
     return EvidenceShown(
         evidence=found.id,
         release=found.release,
@@ -71,7 +74,8 @@ def show(ctx: Context, request: EvidenceShow) -> EvidenceShown:
         created_by=found.created_by,
         suites=dict(found.pins["suites"]),
         summary=dict(found.summary),
-        cases=[case_shown(case) for case in cases[: request.limit]],
+        matching=len(cases),
+        cases=[case_shown(case) for case in cases[request.skip : request.skip + request.limit]],
     )
 
 
@@ -89,5 +93,8 @@ def case_shown(case: CaseRow) -> CaseShown:
     )
 
 
-def _wanted(case: CaseRow, verdict: str) -> bool:
+def _wanted(case: CaseRow, request: EvidenceShow) -> bool:
+    verdict = request.verdict
+    if request.suite is not None and case.suite != request.suite:
+        return False
     return verdict == "all" or (case.verdict != "pass" if verdict == "not-pass" else case.verdict == verdict)

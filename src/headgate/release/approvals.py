@@ -18,7 +18,7 @@ from headgate.kernel import Conflict, Denied, new_id, short
 from headgate.store import Context, Transaction, tables
 
 from .build import Manifest, Pin
-from .environments import find_environment
+from .environments import find_environment, moved
 from .gate import GateResult, look
 from .judging import Outcome
 from .registry import registrants
@@ -31,6 +31,8 @@ class Approve(BaseModel):
     release: str = Field(description="the candidate: digest, its beginning, or an environment")
     environment: str = Field(description="where it may go")
     note: str = Field("", max_length=2000, description="why")
+    generation: int | None = Field(None, description="only if the environment still has this generation")
+    evidence: str | None = Field(None, description="only if this evidence (ev_…) still judges it")
 
 
 class ApprovalQuery(BaseModel):
@@ -94,11 +96,13 @@ def approve(ctx: Context, request: Approve) -> Approval:
     """Approve a release for an environment, as its gate sees it now; saying it twice changes nothing.
 
     Raises Denied when the person is one of its authors, Conflict when there is nothing to approve (the gate fails,
-    or evidence is missing).
+    or evidence is missing) and when what the caller looked at has changed since.
     """
     release = find_release(ctx.tx, ctx.project, request.release)
     environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
     judged = look(ctx.tx, ctx.project, release, environment, ctx.now)
+    if request.generation not in (None, environment.generation) or request.evidence not in (None, judged.evidence):
+        raise moved(environment)
     _check_person(ctx, release, judged)
     if not judged.decidable:
         reason = next(

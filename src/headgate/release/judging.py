@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -232,7 +233,8 @@ def _point(rule: Rule, bar: float, numbers: Sequence[float], n: int, unit: str) 
     if not n:
         return missing(rule, "no request of the evidence was freshly executed", "run `headgate eval` again")
     value, low, high = numbers
-    told = f"{value:.6g} {unit} over {n} requests; between {low:.6g} and {high:.6g} is likely"
+    shown = [f"{Decimal(f'{number:.4g}'):f}" for number in numbers]
+    told = f"{shown[0]} {unit} over {n} requests; between {shown[1]} and {shown[2]} is likely"
     outcome: Outcome = "pass" if value <= bar else "fail"
     return RuleResult(rule=rule.words(), outcome=outcome, value=value, low=low, high=high, n=n, explanation=told)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from headgate import artifacts
-from headgate.evaluate import Evidence, evidence_of, find_release, insert_missing
+from headgate.evaluate import Evidence, find_release, insert_missing
 from headgate.kernel import Draft, InvalidInput, NotFound, document_of
 from headgate.store import Context, Transaction, tables
 
@@ -100,6 +100,7 @@ class ReleaseShow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     release: str = Field(description="a digest, its beginning, or an environment")
+    gates: bool = Field(False, description="also judge it by the rules of every environment")
 
 
 class PinShown(BaseModel):
@@ -126,6 +127,7 @@ class ReleaseShown(BaseModel):
     pins: list[PinShown]
     providers: dict[str, dict[str, Any]]
     evidence: list[str]
+    gates: list[GateBrief] = []
 
 
 def register(ctx: Context, request: ReleaseRegister) -> ReleaseResult:
@@ -209,6 +211,7 @@ def show(ctx: Context, request: ReleaseShow) -> ReleaseShown:
     row = find_release(ctx.tx, project, request.release)
     manifest = Manifest.model_validate(row["manifest"])
     people = registrants(ctx.tx, project, manifest.pins)
+    shelf, environments = Shelf(ctx.tx, project), _ruled(ctx) if request.gates else []
     names = ("digest", "app", "created_at", "created_by", "note", "authors")
     return ReleaseShown(
         **{name: row[name] for name in names},
@@ -218,7 +221,8 @@ def show(ctx: Context, request: ReleaseShow) -> ReleaseShown:
             for path, pin in sorted(manifest.pins.items())
         ],
         providers=manifest.providers,
-        evidence=[found.id for found in evidence_of(ctx.tx, project, row["digest"])],
+        evidence=[found.id for found in shelf.evidence(row["digest"])],
+        gates=[_gate(shelf, row, item, ctx.now) for item in environments if item.app == row["app"]],
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from headgate.kernel import short
@@ -36,7 +37,7 @@ def money(value: Any) -> str:
         return "$0"
     if abs(amount) >= 1000:
         return f"${amount:,.0f}"
-    return f"${amount:.2f}" if abs(amount) >= 1 else f"${amount:.2g}" if abs(amount) >= 0.0001 else f"${amount:.1e}"
+    return f"${amount:.2f}" if abs(amount) >= 1 else f"${Decimal(f'{amount:.2g}'):f}"
 
 
 def duration(ms: Any) -> str:

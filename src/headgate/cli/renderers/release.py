@@ -108,6 +108,8 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
     line(screen, (str(result["digest"]), "bold"))
     about = {key: result[key] for key in ("app", "created_by", "note", "authors", "serves", "evidence")}
     pairs(screen, {**about, "made": at(result["created_at"])})
+    if result.get("gates"):
+        line(screen, ("gates  ", "dim"), gates(result["gates"]))
     rows = [[pin["path"], pin["kind"], pin["digest"], pin["created_by"]] for pin in result["pins"]]
     table(screen, ["pins", "kind", "digest", "registered by"], rows)
     identities = [[name, value] for name, value in result["providers"].items()]

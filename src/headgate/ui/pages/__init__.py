@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from headgate.ui.visit import Visit
 
-from . import drift, entrance, incidents, overview, reviews, scenarios, traces
+from . import drift, entrance, incidents, overview, releases, reviews, scenarios, traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ ROUTES: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/sign-in", Page(entrance.ask, open=True)),
     ("POST", "/sign-in", Page(entrance.enter, open=True)),
     ("POST", "/sign-out", Page(entrance.leave)),
+    ("GET", "/releases", Page(releases.browse)),
+    ("GET", "/releases/{digest}", Page(releases.show)),
+    ("POST", "/releases/{digest}/approve", Page(releases.approve)),
+    ("POST", "/releases/{digest}/promote", Page(releases.promote)),
+    ("POST", "/environments/{app}/{environment}/rollback", Page(releases.roll_back)),
     ("GET", "/traces", Page(traces.browse)),
     ("GET", "/traces/{trace}", Page(traces.show)),
     ("POST", "/traces/{trace}/feedback", Page(traces.say)),
