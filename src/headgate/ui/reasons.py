@@ -108,6 +108,17 @@ def _looked(given: Mapping[str, str]) -> str:
     return ", ".join([*stopped, *acted]) or f"{', '.join(given)}: pass"
 
 
+def span_words(span: Mapping[str, Any]) -> list[str]:
+    """Return what a foreign span tells of itself, a few words a line."""
+    about = [span["operation"], span["model"]]
+    if span["input_tokens"] or span["output_tokens"]:
+        about.append(f"{span['input_tokens']} → {span['output_tokens']} tokens")
+    if span["cost_usd"] is not None:
+        about.append(money(span["cost_usd"]))
+    told = [", ".join(item for item in about if item), f"failed: {span['message']}" if span["message"] else ""]
+    return [item for item in told if item]
+
+
 def attempt_words(attempt: Mapping[str, Any]) -> str:
     """Return one call of a model in words: which, how it ended, tokens, cost."""
     if "error" in attempt:

@@ -19,7 +19,7 @@ _SORTS = {
     "review": "warn", "held": "warn", "safe": "warn", "refused": "warn", "blocked": "warn", "block": "warn",
     "pending": "warn", "waiting": "warn", "running": "info", "queued": "info", "stopped": "warn",
     "supported": "good", "unsupported": "bad", "mask": "info", "error_allowed": "warn", "skipped": "warn",
-    "up": "good", "down": "bad",
+    "up": "good", "down": "bad", "info": "info",
 }  # fmt: skip
 
 

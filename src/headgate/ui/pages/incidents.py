@@ -66,8 +66,17 @@ async def _examples(visit: Visit, trace_ids: list[str]) -> list[dict[str, Any]]:
     for trace_id in trace_ids:
         trace = await visit.ask("trace.show", trace_id=trace_id)
         row = trace["summary"] if trace else None
-        sources = trace["payload"].get("passages", []) if trace else []
-        found.append({"trace_id": trace_id, "row": row, "sources": sources})
+        kept = trace["payload"] if trace else {}
+        said = await visit.ask("feedback.list", trace_id=trace_id, limit=3)
+        found.append(
+            {
+                "trace_id": trace_id,
+                "row": row,
+                "answer": kept.get("rejected") or kept.get("answer", ""),
+                "sources": kept.get("passages", []),
+                "feedback": (said or {}).get("feedback", []),
+            }
+        )
     return found
 
 

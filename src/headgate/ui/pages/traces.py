@@ -63,12 +63,14 @@ def _quoted(value: str) -> str:
 async def show(visit: Visit) -> Response:
     """Show one request: what was said, what each sentence stands on, where the time went, why it ended so."""
     trace = await visit.call("trace.show", trace_id=visit.part("trace"))
-    spans = tree(trace.get("spans") or [])
+    spans = [{**span, "words": reasons.span_words(span)} for span in tree(trace["spans"])]
+    said = await visit.ask("feedback.list", trace_id=trace["summary"]["trace_id"], limit=10)
     ends = [stage["start_us"] + stage["took_us"] for stage in (*trace["stages"], *spans)]
     return visit.page(
         "traces_one.html",
         trace=trace,
         row=trace["summary"],
+        feedback=(said or {}).get("feedback", []),
         why=reasons.why(trace),
         verdicts=reasons.verdicts(trace),
         review=reasons.review_of(trace),
