@@ -37,7 +37,9 @@ def money(value: Any) -> str:
         return "$0"
     if abs(amount) >= 1000:
         return f"${amount:,.0f}"
-    return f"${amount:.2f}" if abs(amount) >= 1 else f"${Decimal(f'{amount:.2g}'):f}"
+    if abs(amount) >= 1:
+        return f"${amount:.0f}" if amount == int(amount) else f"${amount:.2f}"
+    return f"${Decimal(f'{amount:.2g}'):f}"
 
 
 def duration(ms: Any) -> str:

@@ -25,6 +25,7 @@ ROUTES: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/sign-in", Page(entrance.ask, open=True)),
     ("POST", "/sign-in", Page(entrance.enter, open=True)),
     ("POST", "/sign-out", Page(entrance.leave)),
+    ("POST", "/environments/{app}/{environment}/rules", Page(overview.approve_rules)),
     ("GET", "/releases", Page(releases.browse)),
     ("GET", "/releases/{digest}", Page(releases.show)),
     ("POST", "/releases/{digest}/approve", Page(releases.approve)),
