@@ -44,7 +44,8 @@ from .triggers import Trigger, TriggerList, TriggerQuery, list_triggers
 __all__ = [
     "AskLabels", "CloseIncident", "CloseProposal", "CodeFolder", "DecideReview", "Feedback", "FeedbackAdded",
     "FeedbackList", "FeedbackQuery", "Held", "IncidentList", "IncidentQuery", "IncidentShow", "LabelsAsked",
-    "OpenFromTrace", "ProposalList", "ProposalQuery", "Pull", "Pulled", "Retrain", "Retraining", "RetrainingList", "RetrainingQuery",
+    "OpenFromTrace", "ProposalList",
+    "ProposalQuery", "Pull", "Pulled", "Retrain", "Retraining", "RetrainingList", "RetrainingQuery",
     "RetrainingShow", "Review", "ReviewAnswer", "ReviewList", "ReviewQuery", "ReviewShow", "ScenarioOffered",
     "ToScenario", "Trigger", "TriggerList", "TriggerQuery", "add_feedback", "answer_of", "ask_labels", "close",
     "close_proposal", "decide", "list_feedback", "list_incidents", "list_proposals", "list_retrainings", "list_reviews",

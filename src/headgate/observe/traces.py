@@ -11,9 +11,6 @@ from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso
 from headgate.measure import SUPPORTED
 from headgate.store import Context, SpanQuery, Spans
 
-_MOST_SPANS = 400
-
-
 class TraceQuery(BaseModel):
     """Which traces to list; every filter narrows."""
 
@@ -83,25 +80,6 @@ class JudgedSentence(BaseModel):
     state: Literal["supported", "unsupported", "neutral"]
 
 
-class TracedSpan(BaseModel):
-    """One span of a trace that somebody else recorded; `start_us` counts from the trace's first span."""
-
-    model_config = ConfigDict(frozen=True)
-    span_id: str
-    parent_id: str
-    name: str
-    kind: str
-    start_us: int
-    took_us: int
-    status: str
-    message: str
-    operation: str
-    model: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: str | None
-
-
 class TraceDetail(BaseModel):
     """A request whole: what was asked, each stage, what was answered and why.
 
@@ -125,7 +103,6 @@ class TraceDetail(BaseModel):
     payload: dict[str, Any]
     attributes: dict[str, Any]
     sentences: list[JudgedSentence] = Field(default_factory=list)
-    spans: list[TracedSpan] = Field(default_factory=list)
 
 
 def list_traces(ctx: Context, request: TraceQuery) -> TraceList:
@@ -174,7 +151,6 @@ def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
         payload=dict(record.payload),
         attributes=dict(record.attributes),
         sentences=[_sentence(*item) for item in record.payload.get("sentences", [])],
-        spans=_spans(ctx.store.spans, record) if record.source == "otlp" else [],
     )
 
 
@@ -197,20 +173,6 @@ def _pairs(where: list[str]) -> Mapping[str, str]:
             raise InvalidInput(f"{item!r} is not attribute=value", "for example --where model=local/extractive")
         pairs[name.strip()] = value.strip()
     return pairs
-
-
-def _spans(spans: Spans, record: RequestRecord) -> list[TracedSpan]:
-    """Return a foreign trace's spans, in the order in which they began; of very long ones the first 400."""
-    found = sorted(spans.spans_of(record.project, record.trace_id), key=lambda span: span.at)
-    names = ("span_id", "parent_id", "name", "kind", "took_us", "status", "message", "operation", "model")
-    return [
-        TracedSpan(
-            **{name: getattr(span, name) for name in (*names, "input_tokens", "output_tokens")},
-            start_us=round((span.at - found[0].at) * 1e6),
-            cost_usd=None if span.cost_nano is None else units.usd(span.cost_nano),
-        )
-        for span in found[:_MOST_SPANS]
-    ]
 
 
 def _sentence(text: str, support: float, source: str) -> JudgedSentence:

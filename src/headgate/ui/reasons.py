@@ -110,13 +110,13 @@ def _looked(given: Mapping[str, str]) -> str:
 
 def span_words(span: Mapping[str, Any]) -> list[str]:
     """Return what a foreign span tells of itself, a few words a line."""
-    about = [span["operation"], span["model"]]
-    if span["input_tokens"] or span["output_tokens"]:
-        about.append(f"{span['input_tokens']} → {span['output_tokens']} tokens")
-    if span["cost_usd"] is not None:
-        about.append(money(span["cost_usd"]))
-    told = [", ".join(item for item in about if item), f"failed: {span['message']}" if span["message"] else ""]
-    return [item for item in told if item]
+    facts = span.get("facts") or {}
+    about = [str(facts[name]) for name in ("operation", "model") if facts.get(name)]
+    if facts.get("input_tokens") or facts.get("output_tokens"):
+        about.append(f"{facts.get('input_tokens', 0)} → {facts.get('output_tokens', 0)} tokens")
+    if facts.get("cost_usd"):
+        about.append(money(facts["cost_usd"]))
+    return [item for item in (", ".join(about), f"failed: {facts['message']}" if facts.get("message") else "") if item]
 
 
 def attempt_words(attempt: Mapping[str, Any]) -> str:

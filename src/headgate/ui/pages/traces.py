@@ -17,6 +17,7 @@ FILTERS = ("text", "status", "last", "source", "app", "environment", "release", 
 STATUSES = ("answered", "refused", "blocked", "held", "safe", "error")
 LASTS = ("15m", "1h", "1d", "7d", "30d")
 _SHOWN = 40
+_STAGES = 60
 
 
 async def browse(visit: Visit) -> Response:
@@ -63,9 +64,9 @@ def _quoted(value: str) -> str:
 async def show(visit: Visit) -> Response:
     """Show one request: what was said, what each sentence stands on, where the time went, why it ended so."""
     trace = await visit.call("trace.show", trace_id=visit.part("trace"))
-    spans = [{**span, "words": reasons.span_words(span)} for span in tree(trace["spans"])]
+    foreign = trace["source"] == "otlp"
     said = await visit.ask("feedback.list", trace_id=trace["summary"]["trace_id"], limit=10)
-    ends = [stage["start_us"] + stage["took_us"] for stage in (*trace["stages"], *spans)]
+    ends = [stage["start_us"] + stage["took_us"] for stage in trace["stages"]]
     return visit.page(
         "traces_one.html",
         trace=trace,
@@ -74,32 +75,22 @@ async def show(visit: Visit) -> Response:
         why=reasons.why(trace),
         verdicts=reasons.verdicts(trace),
         review=reasons.review_of(trace),
-        stages=[{**stage, "words": reasons.stage_words(stage)} for stage in trace["stages"]],
-        spans=spans,
+        stages=[_stage(stage, foreign) for stage in trace["stages"][:_STAGES]],
+        left_out=max(0, len(trace["stages"]) - _STAGES),
+        foreign=foreign,
         whole_us=max([trace["summary"]["latency_ms"] * 1000, *ends]),
         unsupported=sum(item["state"] == "unsupported" for item in trace["sentences"]),
         places={item["source"]: number for number, item in reversed(_numbered(trace["payload"].get("passages", [])))},
     )
 
 
+def _stage(stage: dict[str, Any], foreign: bool) -> dict[str, Any]:
+    words = reasons.span_words(stage) if foreign else reasons.stage_words(stage)
+    return {"depth": 0, **stage, "words": words, "failed": foreign and stage["facts"].get("status") == "error"}
+
+
 def _numbered(passages: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
     return list(enumerate(passages, 1))
-
-
-def tree(spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return spans in the order of their tree, each with its `depth`; one whose parent is not here is a root."""
-    known = {span["span_id"] for span in spans}
-    under: dict[str, list[dict[str, Any]]] = {}
-    for span in sorted(spans, key=lambda item: item["start_us"]):
-        parent = span["parent_id"] if span["parent_id"] in known and span["parent_id"] != span["span_id"] else ""
-        under.setdefault(parent, []).append(span)
-    found: list[dict[str, Any]] = []
-    waiting = [(span, 0) for span in reversed(under.pop("", []))]
-    while waiting:
-        span, depth = waiting.pop()
-        found.append({**span, "depth": depth})
-        waiting += [(child, depth + 1) for child in reversed(under.pop(span["span_id"], []))]
-    return found
 
 
 async def say(visit: Visit) -> Response:
