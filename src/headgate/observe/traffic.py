@@ -1,0 +1,136 @@
+"""Traffic over time: requests, errors, cost and latency of a window, read from roll-ups alone, however long it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from headgate.kernel import Duration, InvalidInput, iso, units
+from headgate.store import Context, Grain, Latency, Rollup
+
+_DAY_US = 86_400_000_000
+_FINE, _COARSE = 300, 3600
+"""The widths in which roll-ups are stored, in seconds."""
+_STEPS = (300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400)
+_POINTS = 96
+_MOST_POINTS = 2_000
+
+
+class TrafficQuery(BaseModel):
+    """Which traffic, and how finely."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    app: str | None = Field(None, description="only this app")
+    environment: str | None = Field(None, description="only this environment")
+    source: Literal["live", "evaluation", "replay", "otlp", "all"] = Field(
+        "live", description="live, evaluation, replay, otlp (what others recorded) or all"
+    )
+    last: Duration = Field(_DAY_US, gt=0, description="how far to look back: 6h, 24h, 7d …")
+    step: Duration | None = Field(None, description="width of a point, in multiples of 5m; chosen when left out")
+    by: Literal["release", "route", "model", "status", "app", "environment"] | None = Field(
+        None, description="also apart by release, route, model, status, app or environment"
+    )
+
+
+class TrafficSum(BaseModel):
+    """What requests came to. Money in USD, latencies in milliseconds, at most 5 % off; 0 without a request."""
+
+    model_config = ConfigDict(frozen=True)
+    requests: int
+    errors: int
+    blocked: int
+    cost_usd: str
+    input_tokens: int
+    output_tokens: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class TrafficPoint(TrafficSum):
+    """One step of time, from `at` on."""
+
+    at: str
+
+
+class TrafficGroup(TrafficSum):
+    """One value of what was asked for by `by`."""
+
+    name: str
+
+
+class Traffic(BaseModel):
+    """A window's traffic: all of it, per step (steps without a request too), and per value of `by`, largest first."""
+
+    model_config = ConfigDict(frozen=True)
+    since: str
+    until: str
+    step_s: int
+    by: str | None
+    totals: TrafficSum
+    points: list[TrafficPoint]
+    groups: list[TrafficGroup]
+
+
+def show_traffic(ctx: Context, request: TrafficQuery) -> Traffic:
+    """Sum up a window of traffic. It begins on a full step. Raises InvalidInput for a step that would be too fine."""
+    now, step = ctx.clock.now(), _step(request)
+    since = int((now - request.last / 1e6) // step * step)
+    found = _read(ctx, request, (since, now), step)
+    points: dict[int, list[Rollup]] = {at: [] for at in range(since, int(now) + 1, step)}
+    groups: dict[str, list[Rollup]] = {}
+    for item in found:
+        points[item.at // step * step].append(item)
+        if request.by is not None:
+            groups.setdefault(getattr(item, request.by), []).append(item)
+    return Traffic(
+        since=iso(since),
+        until=iso(now),
+        step_s=step,
+        by=request.by,
+        totals=TrafficSum(**_sum(found)),
+        points=[TrafficPoint(at=iso(at), **_sum(items)) for at, items in points.items()],
+        groups=sorted(
+            (TrafficGroup(name=name, **_sum(items)) for name, items in groups.items()),
+            key=lambda group: (-group.requests, group.name),
+        ),
+    )
+
+
+def _step(request: TrafficQuery) -> int:
+    """Return a point's width in seconds: as asked for, else so that there are about a hundred points at most."""
+    seconds = request.last / 1e6
+    if request.step is None:
+        return next((step for step in _STEPS if seconds <= step * _POINTS), _STEPS[-1])
+    step = max(1, -(-request.step // (_FINE * 1_000_000))) * _FINE
+    if seconds / step > _MOST_POINTS:
+        raise InvalidInput(f"that would be more than {_MOST_POINTS} points", "ask for a wider step")
+    return step
+
+
+def _read(ctx: Context, request: TrafficQuery, window: tuple[float, float], step: int) -> list[Rollup]:
+    by = ("source",) if request.by is None else ("source", request.by)
+    grain = Grain(_COARSE if step % _COARSE == 0 else _FINE, by)
+    found = ctx.store.spans.rollups(ctx.project, *window, app=request.app, environment=request.environment, grain=grain)
+    return [item for item in found if request.source in ("all", item.source)]
+
+
+def _sum(items: Sequence[Rollup]) -> dict[str, int | float | str]:
+    p50, p95, p99 = Latency.total(item.latency for item in items).percentile(0.5, 0.95, 0.99)
+    return {
+        "requests": _total(item.requests for item in items),
+        "errors": _total(item.errors for item in items),
+        "blocked": _total(item.blocked for item in items),
+        "cost_usd": units.usd(_total(item.cost_nano for item in items)),
+        "input_tokens": _total(item.input_tokens for item in items),
+        "output_tokens": _total(item.output_tokens for item in items),
+        "p50_ms": p50 / 1000,
+        "p95_ms": p95 / 1000,
+        "p99_ms": p99 / 1000,
+    }
+
+
+def _total(numbers: Iterable[int]) -> int:
+    return sum(numbers)
