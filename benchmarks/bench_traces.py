@@ -3,8 +3,8 @@
 python benchmarks/bench_traces.py [--spans 20480] [--peer-spans 1024] [--phoenix .peers/phoenix/bin/phoenix] [--json]
 
 `make bench-traces` installs the peer first. Each server runs on core 0, the sender on core 1. The spans are those of a
-chat (OpenInference's names, which Phoenix speaks natively), every question and answer different, 512 to a request as
-OpenTelemetry's SDK sends them, over 8 connections. What counts is what a reader finds in the store's own file, and how
+chat (OpenInference's names, which Phoenix speaks natively), every question and answer different, 8 to a trace, 512
+to a request as OpenTelemetry's SDK sends them, over 8 connections. What counts is what a reader finds in the store's own file, and how
 long after the first byte it is there; a span that was acknowledged and is not there voids the run. The sink is raw
 ASGI: it decodes, writes one row a span, commits with `synchronous=FULL`, and does nothing else. CPU time is the
 server's own, so that a busy machine can be told from a slow server.
@@ -35,6 +35,7 @@ from headgate.http.otlp_wire import decode_protobuf
 from headgate.observe import translate
 
 BATCH = 512
+TRACE = 8
 CONNECTIONS = 8
 SINK = """
 import sqlite3, sys
@@ -86,7 +87,7 @@ class Figure:
 
 def bodies(spans: int, content: bool) -> list[bytes]:
     """Return exports of `spans` spans in all, no two alike."""
-    made = []
+    made, trace_id, root = [], b"", b""
     for first in range(0, spans, BATCH):
         request = ExportTraceServiceRequest()
         group = request.resource_spans.add()
@@ -94,7 +95,12 @@ def bodies(spans: int, content: bool) -> list[bytes]:
         scoped = group.scope_spans.add()
         scoped.scope.name = "openinference.instrumentation.openai"
         for number in range(first, min(first + BATCH, spans)):
-            span = scoped.spans.add(trace_id=os.urandom(16), span_id=os.urandom(8), name="ChatCompletion", kind=1)
+            if number % TRACE == 0:
+                trace_id, root = os.urandom(16), b""
+            span_id = os.urandom(8)
+            span = scoped.spans.add(trace_id=trace_id, span_id=span_id, name="ChatCompletion", kind=1)
+            span.parent_span_id = root
+            root = root or span_id
             span.start_time_unix_nano = time.time_ns() - 2_000_000_000
             span.end_time_unix_nano = span.start_time_unix_nano + 1_200_000_000
             span.status.code = 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headgate.kernel import SpanRecord
+from headgate.measure import find_pii, find_secrets, mask
 from headgate.observe import Sent, translate
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "fixtures"
@@ -314,6 +317,41 @@ def test_the_project_is_the_callers_whatever_a_resource_says() -> None:
     told = {"service.name": "shop", "headgate.project": "other", "project": "other", "deployment.environment": "prod"}
     record = read({}, resource=told)
     assert (record.project, record.service, record.environment) == ("acme", "shop", "prod")
+
+
+def masked_together(texts: list[str]) -> list[str]:
+    """Send each text as a question of its own, all in one export."""
+    spans = [sent({"gen_ai.input.messages": [{"role": "user", "content": text}]}) for text in texts]
+    records = translate(spans, "acme", str)
+    return [record.payload["messages"][0]["content"] for record in records]
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.exists(), reason="the data of shared/data are not here")
+@pytest.mark.parametrize("order", range(3))
+def test_texts_looked_at_together_are_masked_as_if_each_was_alone(order: int) -> None:
+    texts = list(dict.fromkeys(private_texts()))
+    random.Random(order).shuffle(texts)
+    assert len(texts) > 1500
+    alone = [mask(text, [*find_secrets(text), *find_pii(text)]) for text in texts]
+    assert masked_together(texts) == alone
+    assert sum(one != other for one, other in zip(texts, alone, strict=True)) > 500
+
+
+def private_texts() -> Iterator[str]:
+    """Yield the texts of the personal-data and the secrets sets, and pieces of them that end in the middle."""
+    for file in sorted([*(DATA.parent / "pii").iterdir(), *(DATA.parent / "secrets").iterdir()]):
+        if file.suffix == ".jsonl":
+            for line in file.read_text(encoding="utf-8").splitlines():
+                text = str(json.loads(line).get("text") or "")[:8000]
+                yield from (piece for piece in (text, text[: len(text) // 2], text[len(text) // 2 :]) if piece)
+
+
+def test_neighbours_in_a_row_do_not_touch_each_other() -> None:
+    texts = ["my password is", "hunter2hunter2", "-----BEGIN PRIVATE KEY-----", "a plain question", "order",
+             "212-555-0147", "my ssn is", "123456789", "call me at", "1", "4111 1111", "1111 1111", "a b c d", "e f g h"]  # fmt: skip
+    assert masked_together(texts) == [mask(text, [*find_secrets(text), *find_pii(text)]) for text in texts]
 
 
 @pytest.mark.data

@@ -1,36 +1,85 @@
-"""What may be kept of a foreign span's values: secrets and personal data masked, sizes bounded. Called by `translate`.
+"""What may be kept of foreign spans' values: secrets and personal data masked, sizes bounded. Called by `translate`.
 
-Text is looked at once: an agent's spans repeat the same conversation at every level, and system prompts in every call.
+Most text holds neither, and looking has a price by the call: the texts of many spans are looked at together, each once,
+and only where something was found is a text looked at alone. What is masked is therefore the same as one by one.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from headgate.measure import Reading, find_pii, find_secrets, mask
 
 _TEXT = 8_000
-_SHORT = 2_000
 _ITEMS = 64
 _DEPTH = 4
+_APART = "\n\n.\n\n.\n\n"
+"""Between two texts. No pattern joins letters or digits over it, and no word before it can excuse a number after it, so
+that what is found in a text alone is found in the row too; what is found across it is settled by looking alone."""
+_ROW = 30_000
+
+Clean = Callable[[str], str]
 
 
-def clean(text: str) -> str:
-    """Return a text with secrets and personal data replaced by their types."""
-    return _remembered(text) if len(text) <= _SHORT else _masked(text)
+class Cleaner:
+    """Masks the texts of one export in two rounds: `note` every text, then `look`, then call it with a text."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, None] = {}
+        self._masked: dict[str, str] = {}
+
+    def note(self, text: str) -> str:
+        """Remember a text; it comes back as it is."""
+        self._noted[text] = None
+        return text
+
+    def look(self) -> bool:
+        """Look at every noted text; return whether any of them must be masked."""
+        for row in self._rows():
+            joined = _APART.join(row)
+            found = _found(joined)
+            if not found:
+                continue
+            at = 0
+            for text in row:
+                end = at + len(text)
+                if any(part.start < end + len(_APART) and part.end > at - len(_APART) for part in found):
+                    self._alone(text)
+                at = end + len(_APART)
+        return bool(self._masked)
+
+    def __call__(self, text: str) -> str:
+        """Return a text as it may be stored."""
+        return self._masked.get(text, text)
+
+    def _rows(self) -> Iterator[list[str]]:
+        """Yield texts to be looked at together; those with other letters are folded first, and go alone."""
+        row: list[str] = []
+        size = 0
+        for text in self._noted:
+            if not text.isascii():
+                self._alone(text)
+                continue
+            row.append(text)
+            size += len(text)
+            if size > _ROW:
+                yield row
+                row, size = [], 0
+        if row:
+            yield row
+
+    def _alone(self, text: str) -> None:
+        if found := _found(text):
+            self._masked[text] = mask(text, found)
 
 
-def _masked(text: str) -> str:
+def _found(text: str) -> list[Any]:
     reading = Reading(text)
-    found = [*find_secrets(reading), *find_pii(reading)]
-    return mask(text, found) if found else text
+    return [*find_secrets(reading), *find_pii(reading)]
 
 
-_remembered = lru_cache(maxsize=4096)(_masked)
-
-
-def kept(value: Any, depth: int = 0) -> Any:
+def kept(value: Any, clean: Clean, depth: int = 0) -> Any:
     """Return a value that is safe to store: texts masked and cut, lists and mappings cut, too deep ones dropped."""
     if isinstance(value, str):
         return clean(value[:_TEXT])
@@ -39,7 +88,8 @@ def kept(value: Any, depth: int = 0) -> Any:
     if depth >= _DEPTH:
         return "…"
     if isinstance(value, dict):
-        return {str(name)[:200]: kept(item, depth + 1) for name, item in list(value.items())[:_ITEMS]}
+        items = list(value.items())[:_ITEMS]
+        return {str(name)[:200]: kept(item, clean, depth + 1) for name, item in items}
     if isinstance(value, list | tuple):
-        return [kept(item, depth + 1) for item in value[:_ITEMS]]
+        return [kept(item, clean, depth + 1) for item in value[:_ITEMS]]
     return clean(str(value)[:_TEXT])

@@ -7,6 +7,7 @@ plain text. What is neither is kept as the text that it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -138,19 +139,24 @@ def _call(call: Mapping[str, Any]) -> str:
 
 def _message(group: Mapping[str, Any], role: str) -> tuple[str, str]:
     """Return the turn of one number's names: `message.role`, `message.contents.0.message_content.text` …"""
-    pieces: list[str] = []
+    text = ""
     calls: dict[str, dict[str, Any]] = {}
     for path, value in group.items():
-        tail = path.rpartition(".")[2]
-        if "tool_calls." in path:
-            number = path.partition("tool_calls.")[2].partition(".")[0]
-            calls.setdefault(number, {})[tail] = value
+        tail, call = _place(path)
+        if call:
+            calls.setdefault(call, {})[tail] = value
         elif tail == "role":
             role = str(value)
-        elif tail in ("content", "text") and value:
-            pieces.append(_parts(value) if isinstance(value, list) else shown(value))
-    pieces += [_call(call) for call in calls.values()]
-    return role, "\n".join(pieces)
+        elif value and tail in ("content", "text"):
+            piece = value if isinstance(value, str) else _parts(value) if isinstance(value, list) else shown(value)
+            text = f"{text}\n{piece}" if text else piece
+    return (role, "\n".join([*([text] if text else ()), *map(_call, calls.values())])) if calls else (role, text)
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str) -> tuple[str, str]:
+    """Return the last word of a name, and the number of the tool call that it belongs to, '' for none."""
+    return path.rpartition(".")[2], path.partition("tool_calls.")[2].partition(".")[0]
 
 
 def _document(group: Mapping[str, Any]) -> dict[str, Any]:

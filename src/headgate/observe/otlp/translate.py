@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from headgate.kernel import SpanRecord
 from headgate.models import Tokens, listed_cost
 
-from .cleaning import clean, kept
+from .cleaning import Clean, Cleaner, kept
 from .conversation import Groups, Turns, parsed, payload_of, shown, turns_of
 from .names import AROUND, CONTENT, EVENTS, INDEXED, LISTED, NAMES, PROVIDERS, SORTS
 from .sent import Sent
@@ -39,11 +39,11 @@ _EXTRA = {
     "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
 }
 
-Rule = Literal["word", "indexed", "plain", "secret", "free"]
+Sort = Literal["content", "word", "person", "indexed", "plain", "secret", "free"]
 
 
 class _Rule(NamedTuple):
-    sort: Rule
+    sort: Sort
     word: str = ""
     rank: int = 0
     number: int = 0
@@ -55,7 +55,7 @@ def _rule(name: str) -> _Rule:
     """Return what to do with an attribute of this name."""
     if name in NAMES:
         word, rank = NAMES[name]
-        return _Rule("word", word, rank)
+        return _Rule("person" if word == "subject" else "content" if word in CONTENT else "word", word, rank)
     if name.startswith(_INDEXED):
         prefix = next(prefix for prefix in _INDEXED if name.startswith(prefix))
         number, _, path = name[len(prefix) :].partition(".")
@@ -69,9 +69,10 @@ def _rule(name: str) -> _Rule:
 class _Found:
     """What the attributes of one span say: values by word, names with numbers, messages of events, and the rest."""
 
-    __slots__ = ("indexed", "ranks", "rest", "told", "words")
+    __slots__ = ("clean", "content", "indexed", "ranks", "rest", "told", "words")
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Clean) -> None:
+        self.clean, self.content = clean, False
         self.words: dict[str, Any] = {}
         self.ranks: dict[str, int] = {}
         self.rest: dict[str, Any] = {}
@@ -80,22 +81,27 @@ class _Found:
 
     def read(self, attributes: Mapping[str, Any], keep: bool = True) -> None:
         """Read names and values. keep: whether those that are no content stay attributes."""
-        words, ranks, rest = self.words, self.ranks, self.rest
+        words, ranks, rest, clean = self.words, self.ranks, self.rest, self.clean
         for name, value in attributes.items():
             sort, word, rank, number, path = _rule(name)
-            if sort == "word":
+            if word and sort != "indexed":
                 if value is not None and rank < ranks.get(word, _MOST):
                     words[word], ranks[word] = value, rank
-                if word not in CONTENT and word != "subject" and keep:
-                    rest[name] = value if isinstance(value, int | float) else kept(value)
+                    if sort == "content":
+                        self.content = True
+                if sort != "word":
+                    continue
             elif sort == "indexed":
                 if word != "vector":
+                    self.content = True
                     self.indexed.setdefault(word, {}).setdefault(number, {})[path] = value
-            elif keep:
-                rest[name] = _kept(sort, value)
+                continue
+            if keep:
+                rest[name] = value if type(value) is int else _kept(sort, value, clean)
 
     def number(self, word: str) -> int | None:
-        return whole(self.words.get(word))
+        value = self.words.get(word)
+        return None if value is None else whole(value)
 
     def text(self, word: str) -> str:
         value = self.words.get(word)
@@ -107,19 +113,28 @@ def translate(spans: Iterable[Sent], project: str, subject_of: Callable[[str], s
 
     The project is the caller's own: nothing that a span says can choose another.
     """
-    records = []
+    spans = list(spans)
+    cleaner = Cleaner()
+    records = list(_records(spans, project, subject_of, cleaner.note))
+    return list(_records(spans, project, subject_of, cleaner)) if cleaner.look() else records
+
+
+def _records(
+    spans: Iterable[Sent], project: str, subject_of: Callable[[str], str], clean: Clean
+) -> Iterator[SpanRecord]:
     last: Mapping[str, Any] | None = None
     resource: dict[str, Any] = {}
     for sent in spans:
         if sent.resource is not last:
             last = sent.resource
-            resource = {name: _kept(_rule(name).sort, value) for name, value in list(last.items())[:_ATTRIBUTES]}
-        records.append(_record(sent, project, subject_of, resource))
-    return records
+            resource = {name: _kept(_rule(name).sort, value, clean) for name, value in list(last.items())[:_ATTRIBUTES]}
+        yield _record(sent, project, subject_of, resource, clean)
 
 
-def _record(sent: Sent, project: str, subject_of: Callable[[str], str], resource: dict[str, Any]) -> SpanRecord:
-    found = _Found()
+def _record(
+    sent: Sent, project: str, subject_of: Callable[[str], str], resource: dict[str, Any], clean: Clean
+) -> SpanRecord:
+    found = _Found(clean)
     found.read(sent.attributes)
     events = _events(sent, found) if sent.events else ()
     operation = _operation(found)
@@ -154,11 +169,9 @@ def _record(sent: Sent, project: str, subject_of: Callable[[str], str], resource
         cost_nano=cost,
         attributes=_attributes(found),
         events=events,
-        links=tuple(_link(link) for link in sent.links[:_LINKS]) if sent.links else (),
+        links=tuple(_link(link, clean) for link in sent.links[:_LINKS]) if sent.links else (),
         resource=resource,
-        payload=payload_of(found.words, found.indexed, found.told, clean, asker)
-        if found.indexed or found.told or not CONTENT.isdisjoint(found.words)
-        else {},
+        payload=payload_of(found.words, found.indexed, found.told, clean, asker) if found.content else {},
     )
 
 
@@ -185,8 +198,11 @@ def _events(sent: Sent, found: _Found) -> tuple[Mapping[str, Any], ...]:
             attributes = {}
         elif role is not None:
             found.told.append(_told(role, attributes))
+            found.content = True
             attributes = {}
-        rest = {name: _kept(_rule(name).sort, value) for name, value in list(attributes.items())[:_ATTRIBUTES]}
+        rest = {
+            name: _kept(_rule(name).sort, value, found.clean) for name, value in list(attributes.items())[:_ATTRIBUTES]
+        }
         events.append({"name": event["name"][:_NAME], "at": event["at"], "attributes": rest})
     return tuple(events)
 
@@ -231,9 +247,12 @@ def _spent(found: _Found, operation: str, provider: str, model: str) -> tuple[in
     """Return tokens in and out and the cost in nano-dollars; nothing for a span that only repeats what is inside it."""
     if operation in AROUND:
         return 0, 0, None
-    usage = _details(found, "usage")
-    given = _first(found.number("input_tokens"), whole(usage.get("input")), whole(usage.get("prompt_tokens")))
-    got = _first(found.number("output_tokens"), whole(usage.get("output")), whole(usage.get("completion_tokens")))
+    given, got = found.number("input_tokens"), found.number("output_tokens")
+    if "usage" in found.words:
+        usage = _details(found, "usage")
+        given = given or whole(usage.get("input", usage.get("prompt_tokens")))
+        got = got or whole(usage.get("output", usage.get("completion_tokens")))
+    given, got = given or 0, got or 0
     cost = _said_cost(found)
     if cost is None and model and (given or got):
         tokens = Tokens(given, got, found.number("cached_tokens") or 0, found.number("written_tokens") or 0)
@@ -243,6 +262,8 @@ def _spent(found: _Found, operation: str, provider: str, model: str) -> tuple[in
 
 
 def _said_cost(found: _Found) -> int | None:
+    if "cost" not in found.words and "costs" not in found.words:
+        return None
     costs = _details(found, "costs")
     told = found.words.get("cost", costs.get("total"))
     if told is None and costs:
@@ -271,17 +292,13 @@ def whole(value: Any) -> int | None:
     return number if 0 <= number < _MOST else None
 
 
-def _first(*values: int | None) -> int:
-    return next((value for value in values if value is not None), 0)
-
-
-def _kept(sort: Rule, value: Any) -> Any:
+def _kept(sort: Sort, value: Any, clean: Clean) -> Any:
     if sort == "secret":
         return "<SECRET>"
     if sort == "plain" and isinstance(value, str):
         return value[:1000]
-    return kept(value)
+    return kept(value, clean)
 
 
-def _link(link: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {**link, "attributes": kept(dict(link.get("attributes") or {}))}
+def _link(link: Mapping[str, Any], clean: Clean) -> Mapping[str, Any]:
+    return {**link, "attributes": kept(dict(link.get("attributes") or {}), clean)}
