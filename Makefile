@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench docs lock clean
+.PHONY: help demo test test-fast check format bench docs screenshots lock clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-traces: $(VENV)/.dev .peers/phoenix/bin/phoenix ## store OTLP spans: ours,
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
+
+screenshots: $(VENV)/.dev ## take the README's pictures (needs `make demo` and Chromium)
+	$(BIN)/python docs/screenshots.py
 
 lock: ## resolve dependencies again and write requirements/*.txt with hashes (needs uv)
 	for extra in demo dev; do uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
