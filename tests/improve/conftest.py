@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,3 +54,36 @@ def traced(world: World) -> Callable[..., str]:
         return record.trace_id
 
     return trace
+
+
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"improve_{name}", Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[f"improve_{name}"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+shop_module = _load("shop")
+
+
+@pytest.fixture(scope="session")
+def shop_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop, trained and served: to be copied."""
+    root: Path = shop_module.make(tmp_path_factory.mktemp("shop") / "project")
+    return root
+
+
+@pytest.fixture
+def shop_root(shop_made: Path, tmp_path: Path) -> Path:
+    """A shop of one's own, not opened."""
+    return Path(shutil.copytree(shop_made, tmp_path / "project"))
+
+
+@pytest.fixture
+def shop(shop_root: Path) -> Iterator[Any]:
+    """A shop of one's own."""
+    opened = shop_module.Shop.opened(shop_root)
+    yield opened
+    opened.close()

@@ -84,7 +84,7 @@ def move(run: Run) -> Done:
     with run.work.store.records.read() as tx:
         now = find_environment(tx, run.project, run.environment.app, name)
     if now.stable == digest:
-        return f"{name} serves {short(digest)}", {"moved": True}
+        return f"{name} of {now.app} serves {short(digest)}", {"moved": True}
     if now.stable != run.served:
         raise Stop(f"{name} was given another release meanwhile: retrain what it serves now")
     wanted = Promote(release=digest, environment=name, generation=now.generation)
