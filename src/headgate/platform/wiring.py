@@ -18,7 +18,7 @@ from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemCloc
 from headgate.kernel import local as local_principal
 from headgate.kernel import server as server_principal
 from headgate.models import Providers
-from headgate.release import Project, read_project
+from headgate.release import Project, Suites, read_project
 from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, audit, tables
 
 from .identity import Identity
@@ -147,9 +147,8 @@ def open_store(root: Path, project: Project, settings: Settings, clock: Clock, w
     store = Store(records, blobs, spans, Secret.load(Path(urls.secret)))
     providers, unset = resolve_providers(project.providers)
     changed: list[Callable[[str], None]] = []
-    performer = Performer(
-        store, clock, {Providers: Providers(providers), CodeFolder: code_folder(root, settings)}, changed
-    )
+    services = {Providers: Providers(providers), CodeFolder: code_folder(root, settings), Suites: Suites()}
+    performer = Performer(store, clock, services, changed)
     return Embedded(root, project, settings, store, clock, providers, tuple(unset), performer)
 
 

@@ -37,6 +37,7 @@ from .ruling import (
     set_rules,
     show_environments,
 )
+from .shelf import Suites
 
 __all__ = [
     "ApplyResult", "Approval", "ApprovalList", "ApprovalQuery", "Approve", "ArtifactChange", "Build", "Check",
@@ -45,8 +46,8 @@ __all__ = [
     "EnvironmentSet", "EnvironmentShown", "Eval", "EvalResult", "ExactRule", "Gate", "GateResult", "LatencyRule",
     "Manifest", "ModelRule", "Outcome", "PairedRule", "Pending", "Pin", "Project", "ProjectFile", "Promote",
     "PromoteResult", "RateRule", "ReleaseCreate", "ReleaseDiff", "ReleaseList", "ReleaseQuery", "ReleaseRegister",
-    "ReleaseResult", "ReleaseShow", "ReleaseShown", "RetrainEntry", "Rollback", "Rule", "RuleResult", "apply",
-    "approve", "approve_rules", "apps", "authors", "build", "check", "create", "diff", "evaluate", "explain",
-    "find_environment", "gate", "list_approvals", "list_releases", "one_app", "parse_suites", "promote",
+    "ReleaseResult", "ReleaseShow", "ReleaseShown", "RetrainEntry", "Rollback", "Rule", "RuleResult", "Suites",
+    "apply", "approve", "approve_rules", "apps", "authors", "build", "check", "create", "diff", "evaluate",
+    "explain", "find_environment", "gate", "list_approvals", "list_releases", "one_app", "parse_suites", "promote",
     "read_project", "register", "rollback", "rules_of", "set_rules", "show", "show_environments",
 ]  # fmt: skip

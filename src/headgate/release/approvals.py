@@ -100,7 +100,7 @@ def approve(ctx: Context, request: Approve) -> Approval:
     """
     release = find_release(ctx.tx, ctx.project, request.release)
     environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
-    judged = look(ctx.tx, ctx.project, release, environment, ctx.now)
+    judged = look(ctx, release, environment)
     if request.generation not in (None, environment.generation) or request.evidence not in (None, judged.evidence):
         raise moved(environment)
     _check_person(ctx, release, judged)
@@ -134,7 +134,7 @@ def list_approvals(ctx: Context, request: ApprovalQuery) -> ApprovalList:
     """Tell where a release stands with its approvals for an environment, as its gate sees it now."""
     release = find_release(ctx.tx, ctx.project, request.release)
     environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
-    judged = look(ctx.tx, ctx.project, release, environment, ctx.now)
+    judged = look(ctx, release, environment)
     barred = authors(ctx.tx, ctx.project, release, judged.baseline)
     asked = environment.rules.approvals if environment.rules else 0
     table = tables.approval

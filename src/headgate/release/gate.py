@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.evaluate import Evidence, find_release, pair_up
 from headgate.kernel import Conflict, short
-from headgate.store import Context, Transaction
+from headgate.store import Context
 
 from .environments import Environment, environment_or_none, find_environment
 from .judging import Baseline, Exam, Outcome, RuleResult, judge, missing, worst
 from .rules import PairedRule, Rule
-from .shelf import Shelf
+from .shelf import Shelf, shelf_of
 
 
 class Gate(BaseModel):
@@ -58,12 +58,12 @@ def gate(ctx: Context, request: Gate) -> GateResult:
     """Judge a release by the rules of an environment. Raises NotFound for an unknown release or environment."""
     release = find_release(ctx.tx, ctx.project, request.release)
     environment = find_environment(ctx.tx, ctx.project, release["app"], request.environment)
-    return look(ctx.tx, ctx.project, release, environment, ctx.now)
+    return look(ctx, release, environment)
 
 
-def look(tx: Transaction, project: str, release: Mapping[str, Any], environment: Environment, now: float) -> GateResult:
-    """Judge inside a given transaction."""
-    return judge_with(Shelf(tx, project), release, environment, now)
+def look(ctx: Context, release: Mapping[str, Any], environment: Environment) -> GateResult:
+    """Judge inside a transaction, as things are now."""
+    return judge_with(shelf_of(ctx), release, environment, ctx.now)
 
 
 def judge_with(shelf: Shelf, release: Mapping[str, Any], environment: Environment, now: float) -> GateResult:

@@ -69,7 +69,7 @@ def promote(ctx: Context, request: Promote) -> PromoteResult:
     _expect(old, request.generation)
     if old.stable == release["digest"]:
         return _stayed(old, release, "pass", f"{old.name} serves {short(release['digest'])} already", None)
-    judged = look(ctx.tx, ctx.project, release, old, ctx.now)
+    judged = look(ctx, release, old)
     approvals = counting(ctx.tx, ctx.project, release, judged)
     stop = _stop(old, judged, approvals)
     if stop is not None:

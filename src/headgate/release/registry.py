@@ -20,7 +20,7 @@ from .build import Manifest, Pin
 from .environments import Environment, environment_of
 from .gate import judge_with
 from .judging import Outcome
-from .shelf import Shelf
+from .shelf import Shelf, shelf_of
 
 
 class ReleaseRegister(BaseModel):
@@ -191,7 +191,7 @@ def list_releases(ctx: Context, request: ReleaseQuery) -> ReleaseList:
         query = query.where(table.c.created_at < request.before)
     serves = _serves(ctx.tx, ctx.principal.project)
     names = ("digest", "app", "created_at", "created_by", "note")
-    shelf, environments = Shelf(ctx.tx, ctx.project), _ruled(ctx) if request.gates else []
+    shelf, environments = shelf_of(ctx), _ruled(ctx) if request.gates else []
     return ReleaseList(
         releases=[
             ReleaseRow(
@@ -211,7 +211,7 @@ def show(ctx: Context, request: ReleaseShow) -> ReleaseShown:
     row = find_release(ctx.tx, project, request.release)
     manifest = Manifest.model_validate(row["manifest"])
     people = registrants(ctx.tx, project, manifest.pins)
-    shelf, environments = Shelf(ctx.tx, project), _ruled(ctx) if request.gates else []
+    shelf, environments = shelf_of(ctx), _ruled(ctx) if request.gates else []
     names = ("digest", "app", "created_at", "created_by", "note", "authors")
     return ReleaseShown(
         **{name: row[name] for name in names},

@@ -1,7 +1,8 @@
 """What gates read, read once: evidence by release, cases by evidence, suites by digest.
 
-Made by whoever judges (the gate, a promotion, the list of releases) and thrown away with its transaction: judging many
-releases for many environments reads each thing once. It decides nothing.
+A shelf is made by whoever judges (the gate, a promotion, the list of releases) and thrown away with its transaction:
+judging many releases for many environments reads each thing once. `Suites` is kept by a process, because proving a
+suite's digest costs more than all the rest of a gate. Nothing here decides.
 """
 
 from __future__ import annotations
@@ -10,7 +11,26 @@ from dataclasses import dataclass, field
 
 from headgate import artifacts
 from headgate.evaluate import CaseRow, Evidence, Suite, evidence_of, verdicts_of
-from headgate.store import Transaction
+from headgate.store import Context, Transaction
+
+_KEPT = 64
+
+
+class Suites:
+    """The versions of suites that were read last, each proven by its digest once. A version never changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], Suite] = {}
+
+    def get(self, tx: Transaction, project: str, digest: str) -> Suite:
+        """Return a version of a suite. Raises NotFound, or Corrupt when it is not what its digest says."""
+        found = self._kept.get((project, digest))
+        if found is None:
+            found = Suite.model_validate(artifacts.get(tx, project, digest).document)
+            if len(self._kept) >= _KEPT:
+                self._kept = dict(list(self._kept.items())[_KEPT // 2 :])
+            self._kept[project, digest] = found
+        return found
 
 
 @dataclass(slots=True)
@@ -19,9 +39,9 @@ class Shelf:
 
     tx: Transaction
     project: str
+    suites: Suites = field(default_factory=Suites)
     _evidence: dict[str, list[Evidence]] = field(default_factory=dict)
     _cases: dict[str, list[CaseRow]] = field(default_factory=dict)
-    _suites: dict[str, Suite] = field(default_factory=dict)
 
     def evidence(self, release: str) -> list[Evidence]:
         """Return the finished evidence of a release, newest first."""
@@ -37,6 +57,9 @@ class Shelf:
 
     def suite(self, digest: str) -> Suite:
         """Return a version of a suite, checked against its digest."""
-        if digest not in self._suites:
-            self._suites[digest] = Suite.model_validate(artifacts.get(self.tx, self.project, digest).document)
-        return self._suites[digest]
+        return self.suites.get(self.tx, self.project, digest)
+
+
+def shelf_of(ctx: Context) -> Shelf:
+    """Return a shelf for a transaction, with the suites that this process keeps, if it does."""
+    return Shelf(ctx.tx, ctx.project, ctx.services.get(Suites) or Suites())
