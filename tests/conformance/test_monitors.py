@@ -10,7 +10,7 @@ import pytest
 
 from headgate.kernel import RequestRecord, plugins
 from headgate.observe import Monitor, compile_watch
-from headgate.observe.watch import Signal
+from headgate.observe.watch import Signal, Window
 
 NAMES = sorted(plugins.names("monitors"))
 STATUSES = ("answered", "refused", "blocked", "held", "safe", "error")
@@ -68,21 +68,21 @@ def test_it_is_documented_and_says_what_to_do(name: str) -> None:
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("name", NAMES)
 def test_any_window_gives_a_signal_inside_its_own_interval(name: str, window: str, before: str) -> None:
-    signal = monitor(name).measure(WINDOWS[window], WINDOWS[before])
+    signal = monitor(name).measure(Window.of(WINDOWS[window], WINDOWS[before]))
     assert isinstance(signal, Signal)
     assert all(math.isfinite(value) for value in (signal.value, signal.low, signal.high))
     assert signal.low - 1e-9 <= signal.value <= signal.high + 1e-9
     assert 0 <= signal.count <= len(WINDOWS[window])
     assert len(signal.worst) <= 5
     assert set(signal.worst) <= {item.trace_id for item in WINDOWS[window]}
-    assert signal == monitor(name).measure(WINDOWS[window], WINDOWS[before])
+    assert signal == monitor(name).measure(Window.of(WINDOWS[window], WINDOWS[before]))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_environment_without_requests_raises_nothing(name: str) -> None:
     [watched] = compile_watch([{name: {"support": 1}}])
-    assert not watched.breached(watched.monitor.measure([], []))
-    assert not watched.breached(watched.monitor.measure([], WINDOWS["some"]))
+    assert not watched.breached(watched.monitor.measure(Window.of([], [])))
+    assert not watched.breached(watched.monitor.measure(Window.of([], WINDOWS["some"])))
 
 
 @pytest.mark.parametrize("name", NAMES)

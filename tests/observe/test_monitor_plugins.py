@@ -9,7 +9,7 @@ import pytest
 
 from headgate.kernel import RequestRecord
 from headgate.observe import compile_watch
-from headgate.observe.watch import Signal, Watched
+from headgate.observe.watch import Signal, Watched, Window
 
 Make = Callable[..., RequestRecord]
 GOOD: dict[str, dict[str, Any]] = {
@@ -39,7 +39,7 @@ def mixed(make: Make, name: str, good: int, bad: int) -> list[RequestRecord]:
 
 
 def measure(name: str, window: Sequence[RequestRecord], before: Sequence[RequestRecord] = ()) -> Signal:
-    return watch(name).monitor.measure(window, before)
+    return watch(name).monitor.measure(Window.of(window, before))
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,3 +61,11 @@ def seconds(written: Any) -> float:
 def dollars(written: Any) -> float:
     """Read a threshold such as `$0.004` as USD."""
     return units.parse_usd(written) / units.NANO
+
+
+def times(written: Any) -> float:
+    """Read a threshold such as `1.5` (times what is expected). Raises ValueError for what is not above 0."""
+    value = float(written)
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{written!r} is not a number above 0")
+    return value

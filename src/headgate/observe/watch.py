@@ -6,12 +6,14 @@ An environment's applied rules name what it watches: `watch: [error_rate, {laten
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headgate.kernel import Duration, InvalidInput, RequestRecord, plugins
+from headgate.store import Context
 
 DAY_US = 86_400_000_000
 
@@ -22,13 +24,16 @@ class Watch(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     at_most: str | float | None = None
     at_least: str | float | None = None
-    over: Duration = 15 * 60 * 1_000_000
-    support: int = Field(20, ge=1, description="fewer requests than this raise nothing")
+    over: Duration | None = None
+    support: int | None = Field(None, ge=1, description="fewer requests than this raise nothing")
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What a monitor measured: value and interval in the monitor's unit, over how many requests, and the worst ones."""
+    """What a monitor measured: value and interval in the monitor's unit, over how many requests, and the worst ones.
+
+    title: of the incident that a breach opens; without one it is named after the monitor. detail: more facts for it.
+    """
 
     value: float
     low: float
@@ -36,10 +41,50 @@ class Signal:
     count: int
     worst: tuple[str, ...] = ()
     explanation: str = ""
+    title: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-Measure = Callable[[Sequence[RequestRecord], Sequence[RequestRecord]], Signal]
-"""(requests of the window, requests of the window before it, as reference) -> Signal."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Where and when a window is, for monitors that read more than requests. Times are epoch seconds."""
+
+    ctx: Context
+    app: str
+    environment: str
+    release: str
+    since: float
+    until: float
+    support: int
+
+
+Requests = Sequence[RequestRecord]
+
+
+class Window:
+    """What a monitor looks at: `requests` of the window, `before` those of the four windows before it, as reference.
+
+    Both are read when they are first asked for. `look` is None where there is no store (a test, say).
+    """
+
+    def __init__(self, now: Callable[[], Requests], then: Callable[[], Requests], look: Look | None = None) -> None:
+        self._now, self._then, self.look = now, then, look
+
+    @classmethod
+    def of(cls, requests: Requests, before: Requests = ()) -> Window:
+        """Return a window of requests that are at hand."""
+        return cls(lambda: requests, lambda: before)
+
+    @cached_property
+    def requests(self) -> Requests:
+        return self._now()
+
+    @cached_property
+    def before(self) -> Requests:
+        return self._then()
+
+
+Measure = Callable[[Window], Signal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +92,7 @@ class Monitor:
     """A plugin of `observe/monitors/`: what it measures, its unit, its default threshold, and what to do first.
 
     `bad` says which side is bad. `read` turns a threshold as people write it (`2%`, `3s`, `$0.004`) into the unit.
+    `over_s` and `support` are the window and the fewest requests when an environment names none.
     """
 
     behaviour: int
@@ -57,6 +103,8 @@ class Monitor:
     measure: Measure
     read: Callable[[Any], float]
     playbook: str
+    over_s: float = 15 * 60.0
+    support: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +147,5 @@ def _compile(item: Any) -> Watched:
         threshold = monitor.threshold if written is None else monitor.read(written)
     except ValueError as problem:
         raise InvalidInput(f"{name}: {allowed}: {problem}") from None
-    return Watched(name.replace("-", "_"), monitor, threshold, watch.over / 1e6, watch.support)
+    over_s = monitor.over_s if watch.over is None else watch.over / 1e6
+    return Watched(name.replace("-", "_"), monitor, threshold, over_s, watch.support or monitor.support)

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
-from headgate.kernel import iso
+from headgate.kernel import RequestRecord, iso
 from headgate.store import Context, tables
 
 from .alerts import add_alert
 from .incidents import OpenIncident, open_incident
-from .watch import Signal, Watched, compile_watch
+from .watch import Look, Signal, Watched, Window, compile_watch
 
 
 class MonitorQuery(BaseModel):
@@ -97,11 +97,16 @@ def _watched(ctx: Context, request: MonitorQuery) -> Iterator[tuple[Mapping[str,
 
 
 def _measure(ctx: Context, row: Mapping[str, Any], watched: Watched) -> Signal:
-    now = ctx.clock.now()
-    spans, project = ctx.store.spans, ctx.principal.project
-    window = spans.window(project, row["app"], row["name"], now - watched.over_s, now)
-    before = spans.window(project, row["app"], row["name"], now - 5 * watched.over_s, now - watched.over_s)
-    return watched.monitor.measure(window, before)
+    until = ctx.clock.now()
+    since, app, name = until - watched.over_s, row["app"], row["name"]
+
+    def read(first: float, last: float) -> list[RequestRecord]:
+        return ctx.store.spans.window(ctx.principal.project, app, name, first, last)
+
+    look = Look(ctx, app, name, row["stable"], since, until, watched.support)
+    return watched.monitor.measure(
+        Window(lambda: read(since, until), lambda: read(until - 5 * watched.over_s, since), look)
+    )
 
 
 def _raise(ctx: Context, row: Mapping[str, Any], watched: Watched, signal: Signal) -> str:
@@ -114,10 +119,16 @@ def _raise(ctx: Context, row: Mapping[str, Any], watched: Watched, signal: Signa
             app=row["app"],
             environment=row["name"],
             release=row["stable"],
-            title=f"{watched.name} {'above' if watched.monitor.bad == 'high' else 'below'} its threshold",
+            title=signal.title
+            or f"{watched.name} {'above' if watched.monitor.bad == 'high' else 'below'} its threshold",
             source="monitor",
             trace_ids=list(signal.worst),
-            detail={**facts, "explanation": signal.explanation, "playbook": watched.monitor.playbook},
+            detail={
+                **facts,
+                "explanation": signal.explanation,
+                "playbook": watched.monitor.playbook,
+                **signal.detail,
+            },
         ),
         now,
     )
@@ -130,7 +141,7 @@ def _raise(ctx: Context, row: Mapping[str, Any], watched: Watched, signal: Signa
             "environment": row["name"],
             "value": signal.value,
             "threshold": watched.threshold,
-            "detail": {"requests": signal.count, "low": signal.low, "high": signal.high},
+            "detail": {"requests": signal.count, "low": signal.low, "high": signal.high, **signal.detail},
             "at": now,
             "incident_id": incident_id,
         },

@@ -102,12 +102,21 @@ def _all(text: str) -> str:
 
 
 def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
-    """Return what traces are searched by beside the columns: how it ended, and the router's other inputs."""
+    """Return what traces are searched by beside the columns: how it ended, who routed it, the router's other inputs."""
     found: dict[str, Any] = {"finish_reason": answer.finish_reason}
     router = journey.snapshot.router
+    if router is None:
+        return found
+    routed = next((stage.facts for stage in answer.stages if stage.name == "route"), {})
+    if "confidence" in routed:
+        model = journey.snapshot.models[router.path]
+        found |= {"model_path": model.path, "model_digest": model.digest, "confidence": routed["confidence"]}
     metadata = journey.request.body.get("metadata")
-    if router is not None and isinstance(metadata, Mapping):
+    if isinstance(metadata, Mapping):
         for name, sort in router.inputs:
-            if sort == "category" and isinstance(metadata.get(name), str):
-                found[name] = metadata[name][:80]
+            value = metadata.get(name)
+            if sort == "category" and isinstance(value, str):
+                found[name] = value[:80]
+            elif sort == "number" and isinstance(value, int | float):
+                found[name] = float(value)
     return found

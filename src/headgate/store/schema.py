@@ -14,6 +14,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -160,4 +161,17 @@ retraining = Table(
     _text("candidate", ""), _text("job_id", ""), _text("created_by"), _time("created_at"), _time("finished_at", True),
     UniqueConstraint("project_id", "open_for", name="uq_retraining_open"),
     Index("ix_retraining_model", "project_id", "app", "environment", "model", "created_at"),
+)  # fmt: skip
+drift_reference = Table(
+    "drift_reference", metadata, _tenant(), _key("model"), Column("behaviour", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False), _time("at"),
+)  # fmt: skip
+drift_bucket = Table(
+    "drift_bucket", metadata, _tenant(), _key("model"), _key("app"), _key("environment"), _key("feature"),
+    Column("start", Double, primary_key=True), Column("content", LargeBinary, nullable=False),
+    Index("ix_drift_bucket_start", "project_id", "start"),
+)  # fmt: skip
+drift_progress = Table(
+    "drift_progress", metadata, _tenant(), Column("number", BigInteger, nullable=False),
+    Column("seen", LargeBinary, nullable=False), Column("turn", Integer, nullable=False), _time("thinned"),
 )  # fmt: skip

@@ -10,7 +10,7 @@ plugin = Monitor(
     unit="USD",
     bad="high",
     threshold=0.01,
-    measure=lambda window, _: mean(window, lambda record: record.cost_nano / units.NANO),
+    measure=lambda window: mean(window.requests, lambda record: record.cost_nano / units.NANO),
     read=dollars,
     playbook="Look at the dearest traces: longer context, more attempts, or another model? Lower the key's budget.",
 )

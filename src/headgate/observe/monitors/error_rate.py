@@ -10,7 +10,7 @@ plugin = Monitor(
     unit="share",
     bad="high",
     threshold=0.05,
-    measure=lambda window, _: rate("error-rate", window, lambda record: record.status in ("error", "safe")),
+    measure=lambda window: rate("error-rate", window.requests, lambda record: record.status in ("error", "safe")),
     read=units.parse_share,
     playbook="Open the traces: is one provider failing, or retrieval? If it began with a release, roll back.",
 )

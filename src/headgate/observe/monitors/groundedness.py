@@ -1,14 +1,12 @@
 """Monitor: mean grounding of the answers that cite sources, 0 … 1."""
 
-from collections.abc import Sequence
-
-from headgate.kernel import RequestRecord, units
+from headgate.kernel import units
 from headgate.observe.signals import mean
-from headgate.observe.watch import Monitor, Signal
+from headgate.observe.watch import Monitor, Signal, Window
 
 
-def _measure(window: Sequence[RequestRecord], _before: Sequence[RequestRecord]) -> Signal:
-    grounded = [record for record in window if record.grounding is not None]
+def _measure(window: Window) -> Signal:
+    grounded = [record for record in window.requests if record.grounding is not None]
     return mean(grounded, lambda record: record.grounding or 0.0, smallest=True)
 
 

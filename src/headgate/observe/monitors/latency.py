@@ -9,7 +9,7 @@ plugin = Monitor(
     unit="s",
     bad="high",
     threshold=2.0,
-    measure=lambda window, _: quantile(window, lambda record: record.latency_us / 1e6, 0.95),
+    measure=lambda window: quantile(window.requests, lambda record: record.latency_us / 1e6, 0.95),
     read=seconds,
     playbook="Look at the slowest traces' stages: provider, retrieval or retries? Move the slow target down its chain.",
 )

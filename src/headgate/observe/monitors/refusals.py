@@ -10,7 +10,7 @@ plugin = Monitor(
     unit="share",
     bad="high",
     threshold=0.25,
-    measure=lambda window, _: rate("refusals", window, lambda record: record.status in ("refused", "blocked")),
+    measure=lambda window: rate("refusals", window.requests, lambda record: record.status in ("refused", "blocked")),
     read=units.parse_share,
     playbook="Read the refused questions: an attack (see blocked_by), or a page that the corpus lacks?",
 )

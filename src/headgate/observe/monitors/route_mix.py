@@ -1,14 +1,14 @@
 """Monitor: how far the mix of routes moved from the time before: total variation distance, 0 (same) … 1."""
 
 from collections import Counter
-from collections.abc import Sequence
 from math import sqrt
 
-from headgate.kernel import RequestRecord, units
-from headgate.observe.watch import Monitor, Signal
+from headgate.kernel import units
+from headgate.observe.watch import Monitor, Signal, Window
 
 
-def _measure(window: Sequence[RequestRecord], before: Sequence[RequestRecord]) -> Signal:
+def _measure(looked: Window) -> Signal:
+    window, before = looked.requests, looked.before
     if not window or not before:
         return Signal(0.0, 0.0, 1.0, 0, explanation="nothing to compare with yet")
     now, then = Counter(r.route for r in window), Counter(r.route for r in before)
