@@ -18,6 +18,7 @@ from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemCloc
 from headgate.kernel import local as local_principal
 from headgate.kernel import server as server_principal
 from headgate.models import Providers
+from headgate.observe import catch_up
 from headgate.release import Project, Suites, read_project
 from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, audit, tables
 
@@ -85,6 +86,7 @@ class Embedded:
         server = server_principal(self.name)
 
         def minutely() -> None:
+            catch_up(self.store, self.name, self.clock)
             watched = self.performer.perform(server, "monitor.list", {})["monitors"]
             if any(monitor["state"] == "breach" for monitor in watched):
                 self.performer.perform(server, "monitor.run", {})
