@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ def build(folder: Path, settings: Mapping[str, str]) -> Project:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-provider\nVersion: 1\n", encoding="utf-8")
     (info / "entry_points.txt").write_text("[headgate.providers]\necho = echo_provider:plugin\n", encoding="utf-8")
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("HEADGATE_", "AWS_"))}
-    path = os.pathsep.join(filter(None, (str(plugin), plain.get("PYTHONPATH"))))
-    more = {"PYTHONPATH": path, "ECHO_DOWN": str(folder / "down"), "HEADGATE_LOG": "warning"}
+    searched = os.pathsep.join(filter(None, (str(plugin), plain.get("PYTHONPATH"))))
+    more = {"PYTHONPATH": searched, "ECHO_DOWN": str(folder / "down"), "HEADGATE_LOG": "warning"}
     project = Project(folder / "project", plain | more | dict(settings))
     for name in NAMES:
         for file, text in FILES.items():
@@ -274,13 +275,17 @@ class Load:
 
     async def run(self, seen: Mapping[int, Seen], connections: int) -> None:
         """Ask every port of `seen` over so many connections each."""
-        loop = asyncio.get_running_loop()
-        made = [
-            await loop.create_connection(lambda at=at, n=n, port=port: Client(self, at, n * 7), "127.0.0.1", port)
-            for port, at in seen.items()
-            for n in range(connections)
-        ]
-        await asyncio.gather(*(client.ended for _, client in made))
+        loop, clients = asyncio.get_running_loop(), []
+        for port, at in seen.items():
+            for number in range(connections):
+                client = Client(self, at, number * 7)
+                await loop.create_connection(partial(_same, client), "127.0.0.1", port)
+                clients.append(client)
+        await asyncio.gather(*(client.ended for client in clients))
+
+
+def _same(client: Client) -> Client:
+    return client
 
 
 @dataclass(frozen=True)

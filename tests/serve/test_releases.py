@@ -12,6 +12,7 @@ from tests.serve.conftest import PROJECT, World, router
 
 from headgate.kernel import Corrupt, NotFound
 from headgate.serve import Releases, load, releases
+from headgate.serve.snapshot import compile_release
 from headgate.store import Blobs, tables
 
 
@@ -20,9 +21,9 @@ async def test_a_release_is_loaded_once_however_many_ask(world: World, monkeypat
 
     def counted(*arguments: Any) -> Any:
         loads.append(arguments)
-        return load(*arguments)
+        return compile_release(*arguments)
 
-    monkeypatch.setattr("headgate.serve.releases.load", counted)
+    monkeypatch.setattr("headgate.serve.releases.compile_release", counted)
     cache = Releases(world.records, world.blobs)
     found = await asyncio.gather(*(cache.get(PROJECT, digest) for _ in range(20)))
     assert len(loads) == 1

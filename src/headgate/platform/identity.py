@@ -7,10 +7,12 @@ after a key was made or revoked in this process. It must not know paths: what a 
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from headgate.kernel import Clock, Denied, Principal
 from headgate.kernel import local as local_principal
@@ -55,6 +57,9 @@ class Identity:
     near_allowed: bool = True
     _keys: Mapping[str, Known] = field(default_factory=dict)
     _locked: frozenset[str] = frozenset()
+    _version: tuple[Any, ...] = ()
+    _one_reader: threading.Lock = field(default_factory=threading.Lock)
+    """Readings follow each other: an old one must not replace a newer one."""
     _read_at: float = float("-inf")
 
     @property
@@ -97,12 +102,22 @@ class Identity:
 
     def refresh(self, older_than_s: float = 0.0) -> bool:
         """Read the keys when the last reading is older; it blocks, so call it off the event loop."""
-        now = self.clock.monotonic()
-        if now - self._read_at < older_than_s:
-            return False
-        self._read_at = now
+        with self._one_reader:
+            now = self.clock.monotonic()
+            if now - self._read_at < older_than_s:
+                return False
+            self._read_at = now
+            self._read()
+        return True
+
+    def _read(self) -> None:
+        """Read the keys, unless a short question tells that none was made or revoked since."""
         table = tables.api_key
+        revoked, made = func.count(table.c.revoked_at), func.max(table.c.created_at)
         with self.records.read() as tx:
+            [version] = tx.all(select(func.count().label("number"), revoked, made).select_from(table))
+            if tuple(version.values()) == self._version:
+                return
             rows = tx.all(select(table))
         self._keys = {
             str(row["hash"]): Known(
@@ -113,7 +128,7 @@ class Identity:
             if row["revoked_at"] is None
         }
         self._locked = frozenset(str(row["project_id"]) for row in rows)
-        return True
+        self._version = tuple(version.values())
 
 
 def unauthenticated(message: str, hint: str) -> Denied:

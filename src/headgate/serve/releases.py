@@ -12,14 +12,17 @@ from concurrent.futures import Future
 
 from headgate.store import Blobs, Records
 
-from .snapshot import Snapshot, load
+from .snapshot import Snapshot, compile_release, read_pins
 
 
 class Releases:
-    """A bounded cache of snapshots by (project, digest), safe to share between threads and event loops."""
+    """A bounded cache of snapshots by (project, digest), safe to share between threads and event loops.
+
+    keep: how many at most; raise it above what is served, or every request loads.
+    """
 
     def __init__(self, records: Records, blobs: Blobs, keep: int = 8) -> None:
-        self._records, self._blobs, self._keep = records, blobs, keep
+        self._records, self._blobs, self.keep = records, blobs, keep
         self._lock = threading.Lock()
         self._held: OrderedDict[tuple[str, str], Future[Snapshot]] = OrderedDict()
 
@@ -31,6 +34,8 @@ class Releases:
         held = self._held.get((project, digest))
         if held is not None and held.done() and not held.exception():
             return self.take(project, digest)
+        if held is not None and not held.done():  # whoever waits takes no thread from others
+            return await asyncio.shield(asyncio.wrap_future(held))
         return await asyncio.to_thread(self.take, project, digest)
 
     def take(self, project: str, digest: str) -> Snapshot:
@@ -49,7 +54,8 @@ class Releases:
     def _load(self, key: tuple[str, str], into: Future[Snapshot]) -> None:
         try:
             with self._records.read() as tx:
-                into.set_result(load(tx, key[0], self._blobs, key[1]))
+                pins = read_pins(tx, *key)
+            into.set_result(compile_release(pins, self._blobs))
         except BaseException as problem:  # noqa: BLE001  handed on to everyone who waits for this load
             with self._lock:
                 self._held.pop(key, None)
@@ -57,5 +63,5 @@ class Releases:
             return
         with self._lock:
             done = [name for name, held in self._held.items() if held.done()]
-            for name in done[: max(len(self._held) - self._keep, 0)]:
+            for name in done[: max(len(self._held) - self.keep, 0)]:
                 del self._held[name]

@@ -74,6 +74,20 @@ def load(tx: Transaction, project: str, blobs: Blobs, release_digest: str) -> Sn
     Raises NotFound for a release or artifact that is not stored, Corrupt when bytes do not match their digest or the
     parts do not fit together.
     """
+    return compile_release(read_pins(tx, project, release_digest), blobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """A release as it is recorded: the documents of everything it pins, by path; nothing of the blobs yet."""
+
+    digest: str
+    app: str
+    found: Mapping[str, artifacts.Stored]
+
+
+def read_pins(tx: Transaction, project: str, release_digest: str) -> Pins:
+    """Read what a release pins. Raises NotFound, or Corrupt for an artifact of another kind."""
     manifest = artifacts.get(tx, project, release_digest).document
     found = {}
     for path, pin in manifest["pins"].items():
@@ -81,7 +95,12 @@ def load(tx: Transaction, project: str, blobs: Blobs, release_digest: str) -> Sn
         if stored.kind != pin["kind"]:
             raise Corrupt(f"{path} is pinned as a {pin['kind']} but is a {stored.kind}", "create the release again")
         found[path] = stored
-    return _compile(_Pinned(found, blobs), manifest["app"].rpartition("/")[2], release_digest)
+    return Pins(release_digest, manifest["app"].rpartition("/")[2], found)
+
+
+def compile_release(pins: Pins, blobs: Blobs) -> Snapshot:
+    """Fetch the blobs of a release and compile it: slow, so not while a transaction is open. Raises Corrupt."""
+    return _compile(_Pinned(pins.found, blobs), pins.app, pins.digest)
 
 
 def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:

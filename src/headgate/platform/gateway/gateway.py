@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +27,10 @@ from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
 
-_BEAT_S = 0.5
+_BEAT_S = 0.2
+"""How often the environments are looked at. A look costs about 1 ms, so that following others' promotions is cheap."""
+_KEYS_S = 0.5
+_LOAD_S = 0.5
 _MISS_S = 0.2
 _FRESH_S = 10.0
 _HEX = frozenset("0123456789abcdef")
@@ -63,6 +67,9 @@ class Gateway:
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _beating: asyncio.Task[None] | None = None
+    _loading: set[asyncio.Task[None]] = field(default_factory=set)
+    _watcher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "headgate-watch"))
+    """A thread of its own, which requests that wait for a release cannot keep busy."""
     _read_at: float = float("-inf")
 
     @property
@@ -74,32 +81,52 @@ class Gateway:
         """Load what is served now, and keep watching the rows."""
         self._loop = asyncio.get_running_loop()
         self.embedded.performer.changed.append(self._changed)
-        await self.refresh()
+        await self.refresh(None)
         self._beating = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
         """Stop watching, settle what is reserved, close the connections to providers."""
         if self._beating is not None:
             self._beating.cancel()
+        for task in self._loading:
+            task.cancel()
         await self.purse.close()
         await self.providers.close()
+        self._watcher.shutdown(wait=False)
         if self.exporter is not None:
             await asyncio.to_thread(self.exporter.close)
 
-    async def refresh(self) -> None:
-        """Read environments and keys again, and load new releases before requests meet them."""
-        rows = await asyncio.to_thread(self._read)
-        wanted = {(project, pin.release) for (project, _), served in rows.items() for pin in served.values()}
-        for project, digest in wanted:
-            try:
-                await self.releases.get(project, digest)
-            except HeadgateError:  # the request that asks for it will say what is wrong
-                continue
-        self.environments.rows = rows
+    async def refresh(self, patience_s: float | None = _LOAD_S) -> None:
+        """Read environments and keys again, and swap in what is served now.
+
+        New releases are loaded before requests meet them, for as long as `patience_s`: a rollback does not wait for a
+        release that cannot be had. Then what a rollback would serve is loaded too, for the day the blobs are down.
+        """
+        rows = await asyncio.get_running_loop().run_in_executor(self._watcher, self._read)
+        if rows is not self.environments.rows:
+            wanted = {(project, pin.release) for (project, _), served in rows.items() for pin in served.values()}
+            self.releases.keep = max(self.releases.keep, 2 * len(wanted | self.environments.before))
+            if wanted:
+                await asyncio.wait([self._loaded(*one) for one in wanted], timeout=patience_s)
+            self.environments.rows = rows
+            for one in self.environments.before:
+                self._loaded(*one)
         self._read_at = self.embedded.clock.monotonic()
 
+    def _loaded(self, project: str, digest: str) -> asyncio.Task[None]:
+        """Load a release; the request that asks for one that cannot be loaded will say what is wrong."""
+
+        async def load() -> None:
+            with contextlib.suppress(HeadgateError):
+                await self.releases.get(project, digest)
+
+        task = asyncio.create_task(load())
+        self._loading.add(task)
+        task.add_done_callback(self._loading.discard)
+        return task
+
     def _read(self) -> Rows:
-        self.identity.refresh()
+        self.identity.refresh(_KEYS_S)
         return self.environments.read()
 
     async def identify(self, caller: Caller) -> Known:
