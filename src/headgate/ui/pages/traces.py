@@ -48,7 +48,8 @@ async def browse(visit: Visit) -> Response:
 
 
 def _address(asked: Mapping[str, str], before: str) -> str:
-    return "/traces?" + urlencode({**{name: value for name, value in asked.items() if value}, "before": before})
+    query = {name: value for name, value in {**asked, "before": before}.items() if value}
+    return f"/traces?{urlencode(query)}" if query else "/traces"
 
 
 def _command(asked: Mapping[str, str]) -> str:
