@@ -3,11 +3,11 @@
 python benchmarks/bench_traces.py [--spans 20480] [--peer-spans 1024] [--phoenix .peers/phoenix/bin/phoenix] [--json]
 
 `make bench-traces` installs the peer first. Each server runs on core 0, the sender on core 1. The spans are those of a
-chat (OpenInference's names, which Phoenix speaks natively), every question and answer different, 8 to a trace, 512
-to a request as OpenTelemetry's SDK sends them, over 8 connections. What counts is what a reader finds in the store's own file, and how
-long after the first byte it is there; a span that was acknowledged and is not there voids the run. The sink is raw
-ASGI: it decodes, writes one row a span, commits with `synchronous=FULL`, and does nothing else. CPU time is the
-server's own, so that a busy machine can be told from a slow server.
+chat (OpenInference's names, which Phoenix speaks natively), every question and answer different, 8 to a trace, 512 to a
+request as OpenTelemetry's SDK sends them, over 8 connections. What counts is what a reader finds in the store's own
+file, and how long after the first byte it is there; a span that was acknowledged and is not there voids the run. The
+sink is raw ASGI: it decodes, writes one row a span, commits with `synchronous=FULL`, and does nothing else. CPU time is
+the server's own, so that a busy machine can be told from a slow server.
 """
 
 from __future__ import annotations

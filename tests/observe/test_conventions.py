@@ -349,8 +349,10 @@ def private_texts() -> Iterator[str]:
 
 
 def test_neighbours_in_a_row_do_not_touch_each_other() -> None:
-    texts = ["my password is", "hunter2hunter2", "-----BEGIN PRIVATE KEY-----", "a plain question", "order",
-             "212-555-0147", "my ssn is", "123456789", "call me at", "1", "4111 1111", "1111 1111", "a b c d", "e f g h"]  # fmt: skip
+    texts = [
+        "my password is", "hunter2hunter2", "-----BEGIN PRIVATE KEY-----", "a plain question", "order", "212-555-0147",
+        "my ssn is", "123456789", "call me at", "1", "4111 1111", "1111 1111", "a b c d", "e f g h",
+    ]  # fmt: skip
     assert masked_together(texts) == [mask(text, [*find_secrets(text), *find_pii(text)]) for text in texts]
 
 
