@@ -84,6 +84,8 @@ def _project(start: Path, settings: Settings) -> Iterator[Finding]:
                       "chmod 700 .headgate")  # fmt: skip
         running = ", ".join(server.url for server in live_servers(embedded.root / FOLDER / SERVER_FILE))
         yield Finding("server", None, f"running at {running}" if running else "not running", "`headgate serve`")
+        if settings.telemetry.endpoint:
+            yield _collector(settings, running.split(", ") if running else [])
         identity = embedded.identity()
         yield Finding("keys", None, _keys(identity.count), "`headgate key create PERSON --role ROLE`")
         if settings.client.key:
