@@ -109,6 +109,22 @@ def _blobs(embedded: Embedded) -> Finding:
     return Finding("blobs", True, f"written and read in {(time.monotonic() - began) * 1e3:.0f} ms, {blobs.url}")
 
 
+def _collector(settings: Settings, servers: list[str]) -> Finding:
+    """Whether the collector answers, and what the running servers could not hand on to it."""
+    from .telemetry import exporter_of, metrics_of
+
+    exporter = exporter_of(settings.telemetry)
+    assert exporter is not None
+    try:
+        answers = exporter.reach()
+    finally:
+        exporter.close()
+    told = [metrics_of(server) for server in servers]
+    sent, lost = (int(sum(found.get(f"headgate_export_{word}", 0) for found in told)) for word in ("sent", "dropped"))
+    found = f"{exporter.host} {'answers' if answers else 'does not answer'}; {sent} requests sent, {lost} dropped"
+    return Finding("collector", answers and not lost, found, "check HEADGATE_OTLP_ENDPOINT and HEADGATE_OTLP_HEADERS")
+
+
 def _keys(count: int) -> str:
     return f"{count}; every request over HTTP needs one" if count else "none; this machine needs none until the first"
 
