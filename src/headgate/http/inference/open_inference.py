@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from headgate.http.bodies import CHAT_LIMIT, decode_object
@@ -152,7 +153,7 @@ def _wanted(asked: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _output(
-    name: str, found: Sequence[Prediction], labels: Sequence[str]
+    name: str, found: Sequence[Prediction], labels: tuple[str, ...]
 ) -> tuple[str, list[int], list[Any], dict[str, Any]]:
     """Return datatype, shape, flat values (row by row) and parameters of an output."""
     if name == "label":
@@ -163,7 +164,8 @@ def _output(
     return "FP64", [len(found), len(labels)], values, {"labels": _labels(labels)}
 
 
-def _labels(labels: Sequence[str]) -> str:
+@lru_cache(maxsize=256)
+def _labels(labels: tuple[str, ...]) -> str:
     """Return labels as one text, a JSON list: the protocol's parameters hold texts, numbers and booleans only."""
     return json.dumps(list(labels), ensure_ascii=False)
 

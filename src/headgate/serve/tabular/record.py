@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.kernel import HeadgateError, RequestRecord
-from headgate.measure import find_pii, find_secrets, mask
+from headgate.measure import Reading, find_pii, find_secrets, mask
 from headgate.models import Prediction
 from headgate.serve.runtime import Runtime
 from headgate.serve.snapshot import Snapshot
@@ -100,10 +100,16 @@ def _kept(model: Model, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
             if name in texts:
                 shown = "" if value is None else str(value)[:_TEXT]
                 left -= len(shown)
-                fresh[name] = mask(shown, [*find_secrets(shown), *find_pii(shown)]) if shown else ""
+                fresh[name] = _masked(shown) if shown else ""
             else:
                 fresh[name] = value
         kept.append(fresh)
         if left < 0:
             break
     return kept
+
+
+def _masked(text: str) -> str:
+    reading = Reading(text)
+    found = [*find_secrets(reading), *find_pii(reading)]
+    return mask(text, found) if found else text
