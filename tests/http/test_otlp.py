@@ -135,7 +135,7 @@ def test_both_encodings_say_the_same() -> None:
 
 def as_json(request: ExportTraceServiceRequest) -> dict[str, Any]:
     """Return an export as OTLP/JSON: protobuf's own JSON, with ids in hexadecimal instead of base64."""
-    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 
     made: dict[str, Any] = MessageToDict(request)
     spans = request.resource_spans[0].scope_spans[0].spans

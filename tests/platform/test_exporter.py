@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from headgate.kernel import InvalidInput, RequestRecord
 from headgate.observe import spans_of, translate
-from headgate.platform import Exporter, read_settings
+from headgate.platform import Exporter, Finding, examine, read_settings
 from headgate.platform.telemetry import encode, exporter_of
 from headgate.platform.telemetry.exporter import CAPACITY
 
@@ -121,6 +122,13 @@ def test_conversations_stay_here_unless_asked_for() -> None:
     assert b"Why?" not in encode(spans_of(RECORD))
 
 
+def test_rows_asked_of_a_model_are_no_chat() -> None:
+    asked = replace(RECORD, route="infer", model="models/router@0123456789ab")
+    root = spans_of(asked)[0]
+    assert root.name == "infer models/router@0123456789ab"
+    assert root.attributes["gen_ai.operation.name"] == "infer"
+
+
 def test_a_collector_gets_every_request_once() -> None:
     with collecting() as collector:
         exporter = Exporter(f"http://127.0.0.1:{collector.port}", {"x-key": "secret"})
@@ -213,3 +221,19 @@ def test_settings_name_the_collector_and_its_headers() -> None:
     for wrong in ({"HEADGATE_OTLP_ENDPOINT": "localhost:4318"}, {**given, "HEADGATE_OTLP_HEADERS": "no-value"}):
         with pytest.raises(InvalidInput, match="HEADGATE_OTLP"):
             exporter_of(read_settings(wrong).telemetry)
+
+
+def test_doctor_says_whether_the_collector_answers(tmp_path: Path) -> None:
+    (tmp_path / "headgate.yaml").write_text("headgate: 1\nproject: acme\nenvironments: {dev: {}}\n", encoding="utf-8")
+
+    def finding(port: int) -> Finding:
+        settings = read_settings({"HEADGATE_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"})
+        return next(found for found in examine(tmp_path, settings) if found.name == "collector")
+
+    with collecting() as collector:
+        assert finding(collector.port).ok
+        assert "answers; 0 requests sent, 0 dropped" in finding(collector.port).found
+        port = collector.port
+    assert finding(port).ok is False
+    assert "does not answer" in finding(port).found
+    assert not [found for found in examine(tmp_path, read_settings({})) if found.name == "collector"]

@@ -3,7 +3,7 @@
 from headgate.observe import Sent
 
 from .encoding import encode
-from .exporter import Exporter, Tee, exporter_of
+from .exporter import Exporter, Tee, exporter_of, metrics_of
 from .ingest import Telemetry
 
-__all__ = ["Exporter", "Sent", "Tee", "Telemetry", "encode", "exporter_of"]
+__all__ = ["Exporter", "Sent", "Tee", "Telemetry", "encode", "exporter_of", "metrics_of"]

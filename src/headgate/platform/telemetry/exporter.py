@@ -85,6 +85,10 @@ class Exporter:
         if full and not self._wake.is_set():
             self._wake.set()
 
+    def reach(self) -> bool:
+        """Whether the collector takes an export of nothing, now. It blocks: for `headgate doctor` alone."""
+        return 200 <= self._post(gzip.compress(encode(())))[0] < 300
+
     def close(self) -> None:
         """Send what waits, for a few seconds at most; what is left is dropped and counted."""
         self._stop.set()
@@ -165,6 +169,21 @@ def exporter_of(settings: TelemetrySettings) -> Exporter | None:
     if not settings.endpoint:
         return None
     return Exporter(settings.endpoint, _headers(settings.headers), content=settings.content == "1")
+
+
+def metrics_of(url: str) -> dict[str, float]:
+    """Return the plain figures of a server's `/metrics` by name; none when it does not tell."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=2.0)
+    try:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode("utf-8", "replace").splitlines()
+    except (OSError, http.client.HTTPException):
+        return {}
+    finally:
+        connection.close()
+    pairs = [line.split(" ") for line in lines if line and line[0] != "#" and "{" not in line]
+    return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
 
 
 def _headers(told: str) -> dict[str, str]:
