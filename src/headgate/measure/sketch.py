@@ -97,7 +97,7 @@ class NumberSketch:
 
     def quantiles(self, ranks: Sequence[float]) -> list[float]:
         """Return the values at these ranks (0 … 1); none when no number was seen."""
-        return [float(value) for value in self._kll.get_quantiles(list(ranks))] if self.present else []
+        return [float(value) for value in self._kll.get_quantiles(list(ranks), True)] if self.present else []
 
     def cumulative(self, points: Sequence[float]) -> NDArray[numpy.float64]:
         """Return the share of values at or below each of these ascending, distinct points."""

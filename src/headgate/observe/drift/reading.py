@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from headgate.kernel import Clock, RequestRecord
 from headgate.store import Spans, Store, Transaction, tables
@@ -136,9 +137,14 @@ def _row(project: str) -> Any:
 
 
 def _advance(tx: Transaction, project: str, progress: Progress, page: Page, now: float) -> bool:
-    """Write down that a page was read; False when somebody else has read meanwhile."""
+    """Write down that a page was read; False when somebody else has read meanwhile. It holds the row to the end."""
+    table = tables.drift_progress
     found = tx.one(_row(project).with_for_update())
-    if (found["turn"] if found else 0) != progress.turn:
+    if found is None and progress.turn == 0:
+        build = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
+        values = {"project_id": project, "number": progress.number, "seen": b"", "turn": 0, "thinned": 0.0}
+        found = tx.one(build(table).values(values).on_conflict_do_nothing().returning(table.c.turn))
+    if found is None or found["turn"] != progress.turn:
         return False
     progress.seen.update(page.numbers)
     progress.forget(now)
@@ -149,10 +155,9 @@ def _advance(tx: Transaction, project: str, progress: Progress, page: Page, now:
 def _write(tx: Transaction, project: str, progress: Progress) -> None:
     table = tables.drift_progress
     progress.turn += 1
-    tx.execute(delete(table).where(table.c.project_id == project))
     seen = msgspec.msgpack.encode(sorted(progress.seen))
     row = {"number": progress.number, "seen": seen, "turn": progress.turn, "thinned": progress.thinned}
-    tx.execute(table.insert().values(project_id=project, **row))
+    tx.execute(table.update().where(table.c.project_id == project).values(row))
 
 
 def _thin(store: Store, project: str, progress: Progress, now: float) -> None:
