@@ -121,9 +121,7 @@ def test_a_scenario_that_expects_nothing_is_refused_before_anything_is_opened(
     assert site.do("incident.list", {})["incidents"] == []
 
 
-def test_feedback_stays_with_its_trace_and_a_correction_opens_an_incident(
-    site: Any, enter: Callable[..., Any]
-) -> None:
+def test_feedback_stays_with_its_trace_and_a_correction_opens_an_incident(site: Any, enter: Callable[..., Any]) -> None:
     page = enter(site, f"/traces/{site.traces[0]}", role="reviewer")
     page.keyboard.press("f")
     page.check("input[value=up]")
@@ -145,12 +143,10 @@ def test_who_may_not_read_conversations_sees_why(open_site: Any, enter: Callable
     assert page.locator("nav >> text=Traces").count() == 0
 
 
-def test_one_without_the_right_sees_no_button_that_could_only_refuse(
-    open_site: Any, enter: Callable[..., Any]
-) -> None:
+def test_one_without_the_right_sees_no_button_that_could_only_refuse(open_site: Any, enter: Callable[..., Any]) -> None:
     page = enter(open_site, f"/traces/{open_site.traces[0]}", role="reviewer")
-    assert page.locator("text=Open an incident").count() == 0
-    assert page.locator("text=Give feedback").count() == 1
+    assert page.locator("summary >> text=Open an incident").count() == 0
+    assert page.locator("summary >> text=Give feedback").count() == 1
 
 
 def test_a_trace_that_is_not_there_is_told(open_site: Any, enter: Callable[..., Any]) -> None:

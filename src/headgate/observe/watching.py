@@ -112,6 +112,7 @@ def _measure(ctx: Context, row: Mapping[str, Any], watched: Watched) -> Signal:
 def _raise(ctx: Context, row: Mapping[str, Any], watched: Watched, signal: Signal) -> str:
     now = ctx.clock.now()
     facts = {"monitor": watched.name, "value": signal.value, "threshold": watched.threshold, "requests": signal.count}
+    facts["unit"] = watched.monitor.unit
     incident_id = open_incident(
         ctx.tx,
         ctx.principal.project,
