@@ -59,6 +59,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
         time.sleep(0.005)
 
 
+def test_texts_that_a_model_was_asked_are_found(spans: Spans) -> None:
+    payload = {"rows": [{"text": "Where is my Tablet?", "age": 3.5, "note": None}], "predictions": []}
+    asked = record(1, payload=payload, route="infer")
+    spans.record(asked)
+    spans.record(record(2))
+    spans.flush()
+    assert [item.trace_id for item in spans.find(SpanQuery("acme", text="tablet"))] == [asked.trace_id]
+
+
 def test_a_record_comes_back_whole(spans: Spans) -> None:
     bare = RequestRecord("f" * 32, "acme", 1.0, "", "", "", "", "", "", "", "", "")
     for given in (FULL, bare):

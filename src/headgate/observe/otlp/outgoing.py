@@ -37,7 +37,7 @@ def spans_of(record: RequestRecord, content: bool = False) -> list[Sent]:
             trace_id=record.trace_id,
             span_id=root,
             parent_id="",
-            name=f"chat {record.model or record.app}",
+            name=f"{_operation(record)} {record.model or record.app}",
             kind=_SERVER,
             start_ns=start,
             end_ns=start + record.latency_us * 1000,
@@ -70,12 +70,17 @@ def spans_of(record: RequestRecord, content: bool = False) -> list[Sent]:
     return spans
 
 
+def _operation(record: RequestRecord) -> str:
+    """Return what was done: a conversation, or rows asked of a model, for which the conventions have no word."""
+    return "infer" if record.route == "infer" else "chat"
+
+
 def _attributes(record: RequestRecord) -> dict[str, Any]:
     provider, slash, model = record.model.partition("/")
     if not slash or provider == "models":
         provider, model = "", record.model
     named = {
-        "gen_ai.operation.name": "chat",
+        "gen_ai.operation.name": _operation(record),
         "gen_ai.provider.name": provider,
         "gen_ai.request.model": model,
         "gen_ai.response.model": model,

@@ -144,3 +144,6 @@ def _texts(payload: Mapping[str, Any]) -> Iterator[str]:
     answer = payload.get("answer")
     if isinstance(answer, str):
         yield answer
+    for row in payload.get("rows") or ():
+        if isinstance(row, Mapping):
+            yield from (value for value in row.values() if isinstance(value, str))
