@@ -32,7 +32,7 @@ DATA = Path(__file__).parents[3] / "shared/data"
 data = pytest.mark.skipif(not (DATA / "tabular").is_dir(), reason="the public data of shared/data is absent")
 
 
-def numbers(values: Sequence[Any], reference: Sketch | None = None) -> NumberSketch:
+def numbers(values: Any, reference: Sketch | None = None) -> NumberSketch:
     made = NumberSketch()
     made.add(values)
     return made
@@ -47,7 +47,7 @@ def categories(values: Sequence[Any], reference: Sketch | None = None) -> Catego
     return made
 
 
-def column(before: Sequence[Any], now: Sequence[Any], make: Callable[..., Sketch] = numbers, **options: Any) -> Column:
+def column(before: Any, now: Any, make: Callable[..., Sketch] = numbers, **options: Any) -> Column:
     reference = make(before)
     return Column("x", reference, make(now, reference), **options)
 
@@ -87,7 +87,8 @@ def test_categories_never_seen_before_are_found_and_named() -> None:
     before = [str(number % 5) for number in range(1000)]
     found = judge([column(before, before[:190] + ["martian"] * 10, categories)])
     verdict = one(found, "new")
-    assert (verdict.state, verdict.value) == ("breach", pytest.approx(0.05))
+    assert verdict.state == "breach"
+    assert verdict.value == pytest.approx(0.05)
     assert "martian" in verdict.words
 
 
@@ -163,17 +164,18 @@ def test_samples_of_one_population_rarely_alarm_before_any_floor(
     monkeypatch.setattr("headgate.measure.drift.FLOORS", dict.fromkeys(("psi", "ks", "missing", "new"), 0.0))
     draw, looks = numpy.random.default_rng(sizes), 150
 
+    def drawn(n: int) -> list[tuple[Callable[..., Sketch], Any]]:
+        return [
+            (numbers, draw.normal(size=n)),
+            (numbers, draw.lognormal(size=n)),
+            (numbers, numpy.where(draw.random(n) < 0.02, numpy.nan, draw.integers(0, 6, n))),
+            (categories, [f"c{number}" for number in draw.integers(0, 12, n).tolist()]),
+            (categories, [f"c{number % 40}" for number in draw.zipf(1.7, n).tolist()]),
+        ]
+
     def columns() -> list[Column]:
-        found = []
-        for make, values in (
-            (numbers, lambda n: draw.normal(size=n)),
-            (numbers, lambda n: draw.lognormal(size=n)),
-            (numbers, lambda n: numpy.where(draw.random(n) < 0.02, numpy.nan, draw.integers(0, 6, n))),
-            (categories, lambda n: [f"c{number}" for number in draw.integers(0, 12, n)]),
-            (categories, lambda n: [f"c{number % 40}" for number in draw.zipf(1.7, n)]),
-        ):
-            found.append(column(values(sizes[1]), values(sizes[0]), make))
-        return found
+        pairs = zip(drawn(sizes[1]), drawn(sizes[0]), strict=True)
+        return [column(before, now, make) for (make, before), (_, now) in pairs]
 
     alarms = sum(any(verdict.state == "breach" for verdict in judge(columns(), alarm=0.01)) for _ in range(looks))
     assert alarms <= 7
