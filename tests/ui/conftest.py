@@ -175,6 +175,16 @@ def _serve(built: tuple[Path, str, str, dict[str, str]], folder: Path) -> Iterat
         yield found
 
 
+@pytest.fixture
+def fresh(built: tuple[Path, str, str, dict[str, str]], tmp_path: Path) -> Iterator[Site]:
+    """The project before anything was released: files, and a key for the administrator."""
+    root = Path(shutil.copytree(built[0], tmp_path / "fresh", ignore=shutil.ignore_patterns(".headgate")))
+    key = do(root, "key.create", {"person": "p-admin", "role": ["admin"]})["token"]
+    with serving(root) as served:
+        served.keys["admin"] = key
+        yield Site(served, "", "")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a screen."""

@@ -101,6 +101,8 @@ def _newest(app: Mapping[str, Any]) -> Iterator[Waiting]:
     name = f"{short(newer['digest'])} {newer['note']}".strip()
     href = _release(newer["digest"], row)
     if gate and not gate["judged"]:
+        if newer["serves"]:  # somebody tries it out where no gate asks
+            return
         yield Waiting("info", "release", f"{name} was not judged yet", href, app["name"], newer["created_at"])
     elif gate and gate["outcome"] == "review":
         words = f"{name} needs people's judgement for {row['environment']}"

@@ -151,7 +151,7 @@ async def promote(visit: Visit) -> Response:
     if not done["moved"]:
         return visit.done(back, f"Not moved: {done['words']}.", "bad" if done["outcome"] == "fail" else "warn")
     before = f", before that {short(done['previous'])}" if done["previous"] else ""
-    return visit.done(back, f"{_upper(done['words'])}{before}.")
+    return visit.done(back, f"Promoted: {done['words']}{before}.")
 
 
 async def roll_back(visit: Visit) -> Response:
@@ -168,12 +168,8 @@ async def roll_back(visit: Visit) -> Response:
         )
     except Conflict as problem:
         return visit.done(back, f"Not rolled back: {problem.message}. The page shows how it is now.", "warn")
-    return visit.done(_address(done["release"], environment), f"{_upper(done['words'])}.")
+    return visit.done(_address(done["release"], environment), f"Rolled back: {done['words']}.")
 
 
 def _address(digest: str, environment: str) -> str:
     return f"/releases/{quote(digest, safe=':')}?{urlencode({'environment': environment})}"
-
-
-def _upper(words: str) -> str:
-    return words[:1].upper() + words[1:]
