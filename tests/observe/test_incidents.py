@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from headgate.kernel import NotFound
 from headgate.observe import OpenIncident, add_traces, get_incident, open_incident
-from headgate.store import Context
+from headgate.store import Context, Records
 
 FACTS: dict[str, Any] = {
     "app": "support", "environment": "prod", "release": "sha256:0", "title": "It is wrong", "source": "manual",
@@ -53,3 +54,19 @@ def test_an_incident_of_another_project_is_not_there(ctx: Context) -> None:
     with pytest.raises(NotFound) as caught:
         add_traces(ctx.tx, "other", incident, ["t"])
     assert "incident list" in caught.value.hint
+
+
+def test_two_servers_that_see_the_same_thing_open_one_incident(records: Records) -> None:
+    incident = OpenIncident(**FACTS)
+
+    def other() -> str:
+        with records.begin() as tx:
+            return open_incident(tx, "acme", incident, 2.0)
+
+    with ThreadPoolExecutor(1) as threads:
+        with records.begin() as tx:
+            first = open_incident(tx, "acme", incident, 1.0)
+            second = threads.submit(other)
+            with pytest.raises(TimeoutError):
+                second.result(0.3)
+        assert second.result(10) == first

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -258,3 +259,15 @@ def test_many_writers_make_one_chain(records: Records) -> None:
     for thread in threads:
         thread.join()
     assert verify(records) == AuditReport(True, 32)
+
+
+def test_two_servers_that_seal_at_once_seal_once(records: Records) -> None:
+    written(records, 3)
+    with ThreadPoolExecutor(1) as threads:
+        with records.begin() as tx:
+            assert audit.seal(tx, "acme", SECRET.signing_key()) == 3
+            other = threads.submit(seal, records)
+            with pytest.raises(TimeoutError):
+                other.result(0.3)
+        assert other.result(10) is None
+    assert verify(records) == AuditReport(True, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -156,3 +158,33 @@ def test_a_store_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
     with pytest.raises((InvalidInput, Unavailable)):
         Blobs(str(tmp_path / "file")).put(b"x")
     assert stat.S_ISREG((tmp_path / "file").stat().st_mode)
+
+
+@pytest.mark.parametrize("failing", ["blob", "its folder"])
+def test_nothing_is_believed_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """What a failed sync left in memory looks written: it is neither kept nor acknowledged by storing it again."""
+    blobs, fsync, asked = Blobs(str(tmp_path)), os.fsync, list[int]()
+    good = blobs.put(b"good")
+
+    def broken(descriptor: int) -> None:
+        asked.append(descriptor)
+        if len(asked) == (1 if failing == "blob" else 2):
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            blobs.put(b"page")
+    assert "Input/output error" in blobs.broken
+    assert Blobs(str(tmp_path)).has(blob_digest(b"page")) == (failing != "blob")
+    assert blobs.get(good) == b"good"
+
+
+def test_storing_what_another_wrote_syncs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one may have died between its write and its sync."""
+    Blobs(str(tmp_path)).put(b"page")
+    asked: list[int] = []
+    monkeypatch.setattr(os, "fsync", asked.append)
+    Blobs(str(tmp_path)).put(b"page")
+    assert len(asked) == 3

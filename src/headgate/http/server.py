@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 
 import headgate
-from headgate.kernel import InvalidInput
+from headgate.kernel import InvalidInput, Unavailable
 from headgate.platform import (
     FOLDER,
     SERVER_FILE,
@@ -49,7 +49,8 @@ MakePages = Callable[[Embedded, Identity], Pages]
 def serve(start: Path, settings: Settings, announce: Callable[[str], None], pages: MakePages) -> None:
     """Serve the project at or above `start` until SIGTERM or SIGINT; `announce` is told the URL once it answers.
 
-    Raises NotFound, InvalidInput and what opening a project raises, Conflict when another server runs here.
+    Raises NotFound, InvalidInput and what opening a project raises, Conflict when another server runs here,
+    Unavailable when the disk fails while it serves.
     """
     listener = _listen(settings.server)
     try:
@@ -58,6 +59,8 @@ def serve(start: Path, settings: Settings, announce: Callable[[str], None], page
         attach(writer)
         try:
             _run(embedded, (listener, writer), announce, pages)
+            if broken := embedded.store.broken:
+                raise Unavailable(f"the disk failed: {broken}", "check the disk, then start again", code="io_error")
         finally:
             writer.close()
             embedded.close()
@@ -96,7 +99,7 @@ def _run(
         announce(url)
 
     try:
-        _Server(_config(app), started).run(sockets=[listener])
+        _Server(_config(app), started, lambda: embedded.store.broken).run(sockets=[listener])
     finally:
         clerk.stop()
         _remove_notes(folder)
@@ -119,11 +122,18 @@ def _config(app: App) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server that says when it is ready and ends with exit code 0 when it was told to stop."""
+    """Uvicorn's server that says when it is ready and ends with exit code 0 when it was told to stop.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    It also ends, as if told, once `broken` says why the disk cannot be trusted any more (P1): what a failed sync
+    left behind only a new process sees. `serve` then raises.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], broken: Callable[[], str]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._broken = ready, broken
+
+    async def on_tick(self, counter: int) -> bool:
+        return bool(self._broken()) or await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

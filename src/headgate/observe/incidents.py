@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from headgate.kernel import NotFound, iso, new_id
 from headgate.store import Transaction, tables
@@ -52,6 +52,8 @@ def open_incident(tx: Transaction, project: str, incident: OpenIncident, now: fl
     The same thing: same app, environment, source and title.
     """
     table = tables.incident
+    if tx.dialect == "postgresql":  # several servers watch: one opens it, the others find it
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))").bindparams(name=project))
     same = tx.one(
         select(table.c.id).where(
             table.c.project_id == project,

@@ -50,8 +50,7 @@ def append(tx: Transaction, **entry: Unpack[Entry]) -> str:
     `detail` is cut to ids and short facts: texts to 200 characters, lists to 50 items, 40 keys, two levels.
     """
     project = entry["project"]
-    if tx.dialect == "postgresql":  # SQLite has one writer at a time anyway
-        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7))").bindparams(name=project))
+    _alone(tx, project)
     head = _head(tx, project)
     row = {
         "project_id": project,
@@ -96,6 +95,7 @@ def verify(tx: Transaction, project: str, public_key: Any = None) -> AuditReport
 
 def seal(tx: Transaction, project: str, signing_key: Any) -> int | None:
     """Sign the chain's head as a checkpoint and return its number; None for an empty chain or one sealed already."""
+    _alone(tx, project)
     head = _head(tx, project)
     if head is None or head["seq"] in _checkpoints(tx, project):
         return None
@@ -106,6 +106,12 @@ def seal(tx: Transaction, project: str, signing_key: Any) -> int | None:
         )
     )
     return int(head["seq"])
+
+
+def _alone(tx: Transaction, project: str) -> None:
+    """Wait for whoever writes this chain, on any server; SQLite has one writer at a time anyway."""
+    if tx.dialect == "postgresql":
+        tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7))").bindparams(name=project))
 
 
 def entries(tx: Transaction, project: str, limit: int = 50, before: int | None = None) -> list[Mapping[str, Any]]:

@@ -25,6 +25,11 @@ class Store:
     spans: Spans
     secret: Secret
 
+    @property
+    def broken(self) -> str:
+        """Why this process must end: a disk failed to keep what it was given. '' while all is well (P1)."""
+        return self.records.broken or self.blobs.broken
+
     def close(self) -> None:
         """Write what waits and let go of every file and connection."""
         self.spans.close()

@@ -34,6 +34,8 @@ class Blobs:
         plain = url.removeprefix("file://")
         self._folder = Path(plain).absolute() if "://" not in plain else None
         self._bucket = bucket or Bucket()
+        self.broken = ""
+        """Why nothing more can be stored in a folder after a sync failed; a server that finds it set must end."""
         self.url = self._folder.as_uri() if self._folder else url
 
     @property
@@ -49,8 +51,12 @@ class Blobs:
         digest = blob_digest(content)
         key = _key(digest)
         with self._told():
+            if self.broken:
+                raise OSError(f"an earlier sync failed: {self.broken}")
             if not self._intact(key, content):
                 self._write(key, content)
+            elif self._folder:  # whoever wrote it may have died before it was synced
+                self._sync(self._folder, key)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -130,10 +136,28 @@ class Blobs:
 
         written = obstore.put(self._store, key, content, chunk_size=_PART, max_concurrency=_AT_ONCE)
         if self._folder:
-            _sync(self._folder, key)
+            self._sync(self._folder, key)
         elif written["e_tag"] != _e_tag(content) and self._read(key) != content:
             hint = "try again; if it repeats, check the network and the disks behind the bucket"
             raise Unavailable(f"{self.url} did not store what was sent", hint)
+
+    def _sync(self, folder: Path, key: str) -> None:
+        """Wait until a blob, its name, and the name of its folder are on disk.
+
+        What cannot be synced may look written from then on, so it is removed, and nothing more is stored.
+        """
+        file = folder / key
+        for path in (file, file.parent, folder):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            except OSError as problem:
+                self.broken = f"{path}: {problem.strerror}"
+                if path == file:
+                    file.unlink(missing_ok=True)
+                raise
+            finally:
+                os.close(descriptor)
 
     @cached_property
     def _store(self) -> Any:
@@ -176,17 +200,6 @@ def _e_tag(content: bytes) -> str:
 
 def _md5(content: bytes | memoryview = b"") -> Any:
     return hashlib.md5(content, usedforsecurity=False)
-
-
-def _sync(folder: Path, key: str) -> None:
-    """Wait until a blob, its name, and the name of its folder are on disk."""
-    file = folder / key
-    for path in (file, file.parent, folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _key(digest: str) -> str:
