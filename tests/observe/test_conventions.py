@@ -292,6 +292,12 @@ def test_secrets_and_personal_data_are_masked_wherever_they_stand() -> None:
     assert record.message == "failed for <CARD>"
 
 
+def test_a_session_that_is_an_address_is_masked() -> None:
+    record = read({"session.id": "person@example.com"})
+    assert record.session == "<EMAIL>"
+    assert record.attributes["session.id"] == "<EMAIL>"
+
+
 def test_sizes_are_bounded() -> None:
     turns = [{"role": "user", "content": "x" * 20_000} for _ in range(100)]
     record = read(

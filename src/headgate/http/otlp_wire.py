@@ -125,13 +125,8 @@ def _values(pairs: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in pairs:
         value = pair.value
-        kind = value.WhichOneof("value")
-        if kind == "string_value":
-            found[pair.key] = value.string_value
-        elif kind == "int_value":
-            found[pair.key] = value.int_value
-        else:
-            found[pair.key] = _value(value, kind, 0)
+        plain = value.string_value or value.int_value  # asking which one is set costs more than reading both
+        found[pair.key] = plain or _value(value, value.WhichOneof("value"), 0)
         if len(found) >= _VALUES:
             break
     return found

@@ -97,7 +97,8 @@ class _Found:
                     self.indexed.setdefault(word, {}).setdefault(number, {})[path] = value
                 continue
             if keep:
-                rest[name] = value if type(value) is int else _kept(sort, value, clean)
+                plain = type(value) is int or (sort == "word" and type(value) is str and _is_a_name(value))
+                rest[name] = value if plain else _kept(sort, value, clean)
 
     def number(self, word: str) -> int | None:
         value = self.words.get(word)
@@ -143,7 +144,7 @@ def _record(
     given, got, cost = _spent(found, operation, provider, model)
     failed = sent.status == 2 or found.words.get("level") == "ERROR"
     asker = "tool" if operation == "execute_tool" else "user"
-    person = found.text("subject")
+    person, session = found.text("subject"), found.text("session")[:128]
     message = sent.message or found.text("problem")
     return SpanRecord(
         project=project,
@@ -162,7 +163,7 @@ def _record(
         operation=operation,
         provider=provider,
         model=model,
-        session=found.text("session")[:128],
+        session=session if _is_a_name(session) else clean(session),
         subject=subject_of(person) if person else "",
         input_tokens=given,
         output_tokens=got,
@@ -290,6 +291,11 @@ def whole(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number < _MOST else None
+
+
+def _is_a_name(value: str) -> bool:
+    """Whether a text is short and no address: a model, a provider, a session; nobody's words."""
+    return len(value) <= _NAME and "@" not in value and " " not in value
 
 
 def _kept(sort: Sort, value: Any, clean: Clean) -> Any:
