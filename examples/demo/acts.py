@@ -15,7 +15,7 @@ from typing import Any
 from rich.markup import escape
 from stage import HEADGATE, Failed, Stage, must, short
 from telling import answers, clip, figures, first_line, free_port, why
-from traffic import Reply, ask, client, many, questions, stream
+from traffic import Reply, ask, client, everyday, many, questions, stream
 
 VENDOR = """providers:
   # a stand-in language model on this machine, with a price; the demo kills it to show the chain at work
@@ -245,8 +245,9 @@ class Demo:
     def _budget(self) -> None:
         api = client(self.port, self.keys["looping-script"])
         sent, reply = 0, Reply("", "", "", {})
+        asked = everyday(self.stage.project)
         while sent < 400 and reply.status == 200:
-            reply = ask(api, f"How do I set up my router, step {sent}?")
+            reply = ask(api, asked[sent % len(asked)])
             sent += 1
         must(reply.status == 429, f"the budget must stop the loop; after {sent} requests: {reply}")
         self.stage.stopped(f"a loop was stopped by its key's budget after {sent} requests: {first_line(reply.error)}")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from acts import Demo
+from newcomer import retrain
 from stage import Failed, Stage, short
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,8 @@ def ending(demo: Demo) -> None:
     cost = sum(float(trace["cost_usd"]) for trace in traces)
     lines = [
         f"first release   {short(demo.releases['first'])}   {demo.told['evidence']}; router {demo.told['router']}",
-        f"fixed release   {short(demo.releases['fixed'])}   in prod now",
+        f"fixed release   {short(demo.releases['fixed'])}   after an incident became a scenario",
+        f"retrained       {short(demo.releases['retrained'])}   in prod now; {demo.told['retrained']}",
         *(f"stopped         {name}: {demo.told[name]}" for name in ("bad prompt", "weak policy", "weak gate")),
         f"served          {demo.told['traffic']}; {len(traces)} traces, ${cost:.4f} in all",
         f"audit           {audit['entries']} entries, chain intact",
@@ -60,6 +62,7 @@ def main() -> int:
             demo.serve()
             demo.stop_bad_changes()
             demo.learn()
+            retrain(demo)
         except Failed as problem:
             stage.console.print(f"\n[bold red]The demo stopped.[/] {problem}", markup=True)
             return 1

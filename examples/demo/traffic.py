@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,12 @@ def many(api: openai.OpenAI, questions: Sequence[str], at_once: int = 8) -> Tall
             pool.submit(ask, api, text, "support", f"visitor-{number % 40}") for number, text in enumerate(questions)
         ]
         return Tally([future.result() for future in futures])
+
+
+def everyday(project: Path) -> list[str]:
+    """Return what customers say every day: the words that the router was trained on, emergencies left out."""
+    with (project / "data/utterances.csv").open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file) if row["intent"] != "high_risk"]
 
 
 def questions(project: Path, suite: str) -> list[str]:

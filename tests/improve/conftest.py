@@ -65,13 +65,19 @@ def _load(name: str) -> Any:
     return module
 
 
-shop_module = _load("shop")
+_shop = _load("shop")
+
+
+@pytest.fixture(scope="session")
+def shop_module() -> Any:
+    """How the shop is made and driven."""
+    return _shop
 
 
 @pytest.fixture(scope="session")
 def shop_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop, trained and served: to be copied."""
-    root: Path = shop_module.make(tmp_path_factory.mktemp("shop") / "project")
+    root: Path = _shop.make(tmp_path_factory.mktemp("shop") / "project")
     return root
 
 
@@ -84,6 +90,6 @@ def shop_root(shop_made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def shop(shop_root: Path) -> Iterator[Any]:
     """A shop of one's own."""
-    opened = shop_module.Shop.opened(shop_root)
+    opened = _shop.Shop.opened(shop_root)
     yield opened
     opened.close()

@@ -6,8 +6,9 @@ when the model is trained again.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from .labels import Target, clean
 
 _WINDOW_S = 86_400.0
 _LOOKED_AT = 2000
+_WORD = re.compile(r"\w+")
 
 
 class AskLabels(BaseModel):
@@ -141,12 +143,29 @@ def _records(ctx: Context, incident: Incident | None, request: AskLabels) -> tup
             found.append(find_record(ctx.store.spans, ctx.project, name))
         except NotFound:
             left_out["the trace is gone"] += 1
-    rising = {item["name"] for item in incident.detail.get("moved") or () if item.get("now", 0) > item.get("before", 0)}
     around: list[RequestRecord] = []
     if incident.detail.get("monitor") == "drift" and len(found) < request.count:
         around = _around(ctx, incident, {record.trace_id for record in found})
-    order = lambda record: (bool(rising) and record.label not in rising, _said(record)[1] or 0.0)  # noqa: E731
-    return [*named, *sorted(found, key=order), *sorted(around, key=order)], left_out
+    told = _telling(incident)
+    return [*named, *sorted(found, key=told), *sorted(around, key=told)], left_out
+
+
+def _telling(incident: Incident) -> Callable[[RequestRecord], tuple[int, float]]:
+    """Return the order in which requests tell most: those with a word, then with a label that rose, then the newest.
+
+    Within the first two the least sure come first: a label teaches most where the model was in doubt.
+    """
+    moved = incident.detail.get("moved") or ()
+    rising = {str(item["name"]).casefold() for item in moved if item.get("now", 0) > item.get("before", 0)}
+
+    def place(record: RequestRecord) -> tuple[int, float]:
+        asked = [str(turn.get("content", "")) for turn in record.payload.get("messages", ())[-1:]]
+        words = set(_WORD.findall(" ".join(asked).casefold()))
+        if words & rising or record.label.casefold() in rising:
+            return (0 if words & rising else 1), _said(record)[1] or 0.0
+        return 2, -record.at
+
+    return place
 
 
 def _around(ctx: Context, incident: Incident, known: set[str]) -> list[RequestRecord]:
