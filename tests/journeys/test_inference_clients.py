@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ async def test_no_batch_is_a_mix_of_two_releases(trained: dict[str, Any], tmp_pa
         rows = [{"text": f"please pay my bill {number}"} for number in range(ROWS)]
         while running:
             served = await inference.find(Known(ADMIN), "router")
-            found = await inference.run(lambda served=served: served.infer(new_trace_id(), rows, "", ""), 10**6)
+            found = await inference.run(partial(served.infer, new_trace_id(), rows, "", ""), 10**6)
             labels = {item.label for item in found}
             if labels != {wanted[served.pin.release]} or len(found) != ROWS:
                 wrong.append((served.pin, labels))
