@@ -72,13 +72,15 @@ def number(value: Any) -> str:
 
 
 def measured(value: Any, unit: str) -> str:
-    """A monitor's value in its unit: share, s, USD; any other is a plain number."""
+    """A monitor's value in its unit: share, s, USD, times; any other is a plain number."""
     if value is None:
         return NOTHING
     if unit == "share":
         return share(value)
     if unit == "s":
         return duration(float(value) * 1000)
+    if unit == "times":
+        return f"{float(value):.3g} ×"
     return money(value) if unit == "USD" else f"{float(value):.3g}"
 
 

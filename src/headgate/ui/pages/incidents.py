@@ -41,7 +41,6 @@ async def show(visit: Visit) -> Response:
     incident = await visit.call("incident.show", incident_id=visit.part("incident"))
     proposals = await visit.ask("proposal.list", state="all")
     detail = incident["detail"]
-    moved = detail.get("moved") or []
     return visit.page(
         "incidents_one.html",
         incident=_told(incident),
@@ -51,9 +50,19 @@ async def show(visit: Visit) -> Response:
         proposals=[
             item for item in (proposals or {}).get("proposals", []) if item["reason"].startswith(incident["id"])
         ],
-        moved=moved,
-        top=max([0.0, *(max(item["before"], item["now"]) for item in moved)]),
+        moved=_by_feature(detail.get("moved") or []),
     )
+
+
+def _by_feature(moved: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what moved feature by feature: each has a measure of its own, up to `top`."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for item in moved:
+        found.setdefault(item.get("feature", ""), []).append(item)
+    return [
+        {"feature": name, "moved": several, "top": max(max(item["before"], item["now"]) for item in several)}
+        for name, several in found.items()
+    ]
 
 
 def _offered(incident_id: str, proposals: list[dict[str, Any]]) -> list[dict[str, Any]]:
