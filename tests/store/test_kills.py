@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests.store.recount import recount, shown
 
 from headgate.store import Blobs, Records, SpanQuery, Spans, tables
 
@@ -97,6 +98,7 @@ def test_acknowledged_spans_survive_kills(spans_url: str) -> None:
         acknowledged.update(killed_at_random(SPANS, spans_url, turn, chance))
         reader = Spans(spans_url, writer=False)
         stored = Counter(item.trace_id for item in reader.find(SpanQuery("acme", limit=10**6, payload=True)))
+        assert shown(reader, "acme", 300) == recount(reader, "acme", 300)
         reader.close()
         assert acknowledged <= set(stored)
         assert set(stored.values()) == {1}
@@ -119,3 +121,48 @@ def test_acknowledged_blobs_survive_kills(tmp_path: Path) -> None:
     named = {file.name for file in tmp_path.rglob("*") if file.is_file() and len(file.name) == 64}
     for name in named:  # what was not acknowledged is whole too, or not there under its name
         blobs.get(f"sha256:{name}")
+
+
+RECEIVED = """
+import os, sys, threading
+from headgate.kernel import SpanRecord
+from headgate.store import Spans
+spans, turn = Spans(sys.argv[1], writer=True), int(sys.argv[2])
+def send(sender):
+    number = 0
+    while True:
+        number += 1
+        trace = f"{turn:08x}{sender:08x}{number // 3:016x}"  # a trace comes in three batches
+        batch = [
+            SpanRecord("acme", trace, f"{number:08x}{index:08x}", "", "n", "k", 1000.0 + number, 5 + index, "ok",
+                       service="shop", input_tokens=1, cost_nano=2, payload={"answer": "x" * 300})
+            for index in range(5)
+        ]
+        spans.ingest(batch)
+        spans.ingest(batch[:2])  # sent again, as after an answer that was lost
+        os.write(1, "".join(f"{trace} {span.span_id}\\n" for span in batch).encode())  # one write: two threads say so
+for sender in range(2):
+    threading.Thread(target=send, args=(sender,)).start()
+"""
+
+
+@pytest.mark.slow
+def test_acknowledged_foreign_spans_survive_kills_exactly_once(spans_url: str) -> None:
+    """P3; and what they come to, per trace and per bucket, equals a count of them."""
+    chance, acknowledged = random.Random(4), set[str]()
+    for turn in range(2 * KILLS):
+        acknowledged.update(killed_at_random(RECEIVED, spans_url, turn, chance))
+    reader = Spans(spans_url, writer=False)
+    traces = reader.find(SpanQuery("acme", limit=10**6))
+    stored = Counter[str]()
+    for trace in traces:
+        spans = reader.spans_of("acme", trace.trace_id)
+        stored.update(f"{span.trace_id} {span.span_id}" for span in spans)
+        sums = (trace.attributes["spans"], trace.input_tokens, trace.cost_nano)
+        assert sums == (len(spans), len(spans), 2 * len(spans))
+    assert acknowledged <= set(stored)
+    assert set(stored.values()) == {1}
+    assert len(acknowledged) > 2 * KILLS
+    for step in (300, 3600):
+        assert shown(reader, "acme", step) == recount(reader, "acme", step)
+    reader.close()

@@ -79,14 +79,12 @@ class GroupStore:
             return False
         with self._guard, self._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-            connection.commit()
+            connection.rollback()
             try:
-                done = word_index.catch_up(connection, most)
-                connection.commit()
+                with connection.begin():
+                    return word_index.catch_up(connection, most) == most
             finally:
-                connection.rollback()
                 connection.exec_driver_sql("PRAGMA synchronous=FULL")
-        return done == most
 
     def _record(self, connection: Connection, rows: Sequence[Values]) -> None:
         """Store requests of our own. One that has the trace id of a foreign trace takes its place."""

@@ -197,8 +197,7 @@ class Spans:
         up to date."""
         version = version_of(connection)
         if version is not None and version != table.VERSION:
-            raise Unavailable(
-                f"the traces are in version {version} of their file", "start the server once: it converts them"
-            )
+            told_by = f"the traces were written by another Headgate (version {version})"
+            raise Unavailable(told_by, "start a server of this one: it brings older ones up to date")
         self._ready = version is not None
         return self._ready

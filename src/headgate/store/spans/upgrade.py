@@ -34,6 +34,8 @@ def prepare(engine: Engine, url: str) -> None:
     with told("traces", url), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins for rows only, not for tables
         version = version_of(connection)
         if version is not None and version > VERSION:
             raise Conflict("these traces were written by a newer Headgate", "upgrade Headgate")
@@ -75,12 +77,12 @@ def _take_over(connection: Connection) -> None:
     tally = Tally(dialect)
     columns = ", ".join(f'"{name}"' for name in table.COLUMNS[1:])
     query = text(f"SELECT {columns} FROM request_1").execution_options(stream_results=True)
-    found = connection.execute(query)
-    for chunk in found.partitions(_CHUNK):
-        rows = list(into(connection, [_renewed(old) for old in chunk]).values())
-        tally.add(rows)
-        if dialect == "sqlite":
-            word_index.note_new(connection, rows)
+    with connection.execute(query) as found:
+        for chunk in found.partitions(_CHUNK):
+            rows = list(into(connection, [_renewed(old) for old in chunk]).values())
+            tally.add(rows)
+            if dialect == "sqlite":
+                word_index.note_new(connection, rows)
     tally.write(connection)
     connection.execute(text("DROP TABLE request_1"))
 
