@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from headgate.kernel import Unavailable
-from headgate.platform import Inference
+from headgate.kernel import Principal, Unavailable
+from headgate.platform import Inference, Known
+from headgate.platform.gateway import Pin
 from headgate.platform.gateway import inference as module
 
 
@@ -64,3 +66,27 @@ async def test_what_the_work_raises_is_raised(inference: Inference) -> None:
     for size in (1, 10**6):
         with pytest.raises(ValueError, match="none of yours"):
             await inference.run(work, size)
+
+
+async def test_a_release_that_could_not_be_loaded_is_tried_again() -> None:
+    snapshot = SimpleNamespace(models={"models/router": SimpleNamespace(path="models/router", digest="sha256:a")})
+    answers: list[Any] = [Unavailable("the blobs do not answer"), snapshot]
+
+    async def get(project: str, digest: str) -> Any:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    rows = {("acme", "support"): {"prod": Pin("support", "prod", 1, "sha256:r")}}
+    gateway: Any = SimpleNamespace(
+        environments=SimpleNamespace(rows=rows), releases=SimpleNamespace(get=get), runtime=lambda project, pin: None
+    )
+    made, known = Inference(gateway), Known(Principal("person_a", "acme", frozenset({"app"})))
+    try:
+        with pytest.raises(Unavailable, match="the blobs do not answer"):
+            await made.find(known, "router")
+        for _ in range(2):  # the second time from memory
+            assert (await made.find(known, "router")).snapshot is snapshot
+    finally:
+        made.close()

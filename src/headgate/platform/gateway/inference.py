@@ -132,7 +132,7 @@ class Inference:
         found = self._indices.get(project)
         if found is None:
             found = await self._read(project, rows)
-            if self._rows is rows:
+            if self._rows is rows and found.problem is None:  # what could not be loaded is tried again
                 self._indices[project] = found
         return found
 
