@@ -69,7 +69,7 @@ async def test_what_the_work_raises_is_raised(inference: Inference) -> None:
 
 
 async def test_a_release_that_could_not_be_loaded_is_tried_again() -> None:
-    snapshot = SimpleNamespace(models={"models/router": SimpleNamespace(path="models/router", digest="sha256:a")})
+    snapshot: Any = SimpleNamespace(models={"models/router": SimpleNamespace(path="models/router", digest="sha256:a")})
     answers: list[Any] = [Unavailable("the blobs do not answer"), snapshot]
 
     async def get(project: str, digest: str) -> Any:
