@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import BaseModel
 
+from headgate.artifacts import DatasetEntry, Lock, ModelEntry
+from headgate.data import read_expectations
 from headgate.improve import CloseProposal, ProposalList, ProposalQuery, Pull, close_proposal, list_proposals, pull
 from headgate.improve.proposals import add_proposal
-from headgate.kernel import Conflict, InvalidInput, NotFound, plugins
+from headgate.kernel import Conflict, InvalidInput, NotFound, blob_digest, plugins
 from headgate.store import tables
+from headgate.train import code_digest
 
 if TYPE_CHECKING:
     from tests.release.conftest import World
@@ -130,3 +133,82 @@ def test_a_proposal_is_closed_once(desk: Desk) -> None:
     with pytest.raises(NotFound):
         desk.call("proposal.close", CloseProposal(proposal_id="prp_none"))
     assert desk.listed(state="all").proposals[0].state == "dismissed"
+
+
+# ── what a retraining offers: rows, and entries of the lock ─────────────────────────────────────────────────────────
+
+ROWS = "the drone hums,device\n"
+DATA = "text,intent\r\nMy invoice is wrong,billing\r\n"
+DIGEST = "sha256:" + "d" * 64
+
+
+@pytest.fixture
+def stocked(desk: Desk) -> Desk:
+    """The project with a dataset, its rows as another system writes them, and a training file."""
+    (desk.root / "data").mkdir()
+    (desk.root / "models").mkdir()
+    (desk.root / "data/words.csv").write_bytes(DATA.encode())
+    (desk.root / "data/words.yaml").write_text("source: data/words.csv\ncolumns:\n  text: {}\n  intent: {}\n")
+    (desk.root / "models/router.py").write_text("from headgate.train import Pipeline\n")
+    return desk
+
+
+def locked(desk: Desk, after: str) -> str:
+    """The lock's text as a retraining offers it, for a data file whose text will be `after`."""
+    data = DatasetEntry(
+        digest=DIGEST, source="data/words.csv", content=blob_digest(after.encode()), rows=2,
+        expectations=read_expectations(desk.root, "data/words").digest,
+    )  # fmt: skip
+    model = ModelEntry(
+        digest=DIGEST, data="data/words", dataset=DIGEST, code=code_digest(desk.root, "models/router"), seed=0
+    )
+    return Lock(datasets={"data/words": data}, models={"models/router": model}).text()
+
+
+def test_rows_and_lock_are_taken_in_together(stocked: Desk) -> None:
+    after = "text,intent\nMy invoice is wrong,billing\nthe drone hums,device\n"
+    stocked.offer("headgate.lock", locked(stocked, after), "")
+    stocked.offer("data/words.csv", ROWS, "")
+    assert pull(stocked, Pull()).written == ["data/words.csv", "headgate.lock"], "rows first, whatever came first"
+    written = (stocked.root / "data/words.csv").read_bytes().decode()
+    assert written == DATA + ROWS.replace("\n", "\r\n"), "nothing of the file changes but its end"
+    assert Lock.read(stocked.root).models["models/router"].digest == DIGEST
+
+
+def test_rows_are_added_once(stocked: Desk) -> None:
+    proposal = stocked.offer("data/words.csv", ROWS, "")
+    pull(stocked, Pull())
+    before = (stocked.root / "data/words.csv").read_bytes()
+    stocked.reopen(proposal)
+    pull(stocked, Pull())
+    assert (stocked.root / "data/words.csv").read_bytes() == before
+
+
+def test_a_lock_for_other_data_or_other_code_is_not_taken(stocked: Desk) -> None:
+    proposal = stocked.offer("headgate.lock", locked(stocked, "text,intent\nsomething else,billing\n"), "")
+    with pytest.raises(Conflict, match=r"data/words\.csv is not what data/words was retrained from"):
+        pull(stocked, Pull())
+    stocked.call("proposal.close", CloseProposal(proposal_id=proposal))
+    stocked.offer("headgate.lock", locked(stocked, DATA.replace("\r\n", "\n")), "")
+    (stocked.root / "models/router.py").write_text("# changed\n")
+    with pytest.raises(Conflict, match="other code"):
+        pull(stocked, Pull())
+    assert not (stocked.root / "headgate.lock").exists()
+    assert len(stocked.listed().proposals) == 1, "what was not taken is still there"
+
+
+@pytest.mark.parametrize(
+    "text", ["headgate: 1\nrun: rm -rf /\n", "headgate: 2\n", "import os\n", "!!python/object x\n"]
+)
+def test_only_a_lock_goes_into_the_lock(stocked: Desk, text: str) -> None:
+    stocked.offer("headgate.lock", text, "")
+    with pytest.raises(InvalidInput):
+        pull(stocked, Pull())
+    assert not (stocked.root / "headgate.lock").exists()
+
+
+def test_rows_for_a_file_that_is_not_there_make_none(stocked: Desk) -> None:
+    stocked.offer("data/other.csv", ROWS, "")
+    with pytest.raises(InvalidInput, match="no file"):
+        pull(stocked, Pull())
+    assert not (stocked.root / "data/other.csv").exists()
