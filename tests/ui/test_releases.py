@@ -106,6 +106,7 @@ def test_approved_by_a_second_person_promoted_and_rolled_back(
     reviewer.fill("input[name=key]", site.served.keys["reviewer"])
     reviewer.click("button.main")
     reviewer.goto(f"{site.url}/releases/{digest}?environment=prod")
+    _yes(reviewer)
     reviewer.fill("input[name=note]", "reads well")
     reviewer.click("text=Approve for prod")
     assert "Approved for prod. It may be promoted now." in reviewer.inner_text(".said")
@@ -146,6 +147,7 @@ def test_a_stale_page_moves_and_approves_nothing(site: Any, enter: Callable[...,
     _yes(page)
     approving = page.context.new_page()
     approving.goto(page.url)
+    _yes(approving)
     site.do("release.promote", {"release": digest, "environment": "prod"}, "engineer")
     site.do("release.rollback", {"app": "support", "environment": "prod", "reason": "no"}, "operator")
     moved = _prod(site)["generation"]

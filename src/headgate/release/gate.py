@@ -80,8 +80,8 @@ def judge_with(shelf: Shelf, release: Mapping[str, Any], environment: Environmen
         hint = f"run `headgate eval {short(release['digest'])}`"
         results = [missing(rule, lack, hint) for rule in rules]
     else:
-        exam = _exam(shelf, evidence, rules, (environment.app, wanted, since))
-        results = [judge(rule, exam) for rule in rules]
+        key = ("judged", evidence.id, environment.app, rules, since)
+        exam, results = shelf.once(key, lambda: _judged(shelf, evidence, rules, (environment.app, wanted, since)))
         notes = _smaller_exam(shelf, environment, exam)
     return GateResult(
         outcome=worst([result.outcome for result in results]),
@@ -111,6 +111,13 @@ def _evidence(shelf: Shelf, release: str, wanted: set[str], since: float) -> tup
             return evidence, ""
     lack = ", ".join(sorted(wanted - set(fresh[0].pins["suites"])))
     return None, f"its evidence does not cover {lack}"
+
+
+def _judged(
+    shelf: Shelf, evidence: Evidence, rules: Sequence[Rule], scope: tuple[str, set[str], float]
+) -> tuple[Exam, list[RuleResult]]:
+    exam = _exam(shelf, evidence, rules, scope)
+    return exam, [judge(rule, exam) for rule in rules]
 
 
 def _exam(shelf: Shelf, evidence: Evidence, rules: Sequence[Rule], scope: tuple[str, set[str], float]) -> Exam:

@@ -7,12 +7,15 @@ suite's digest costs more than all the rest of a gate. Nothing here decides.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
 from headgate import artifacts
 from headgate.evaluate import CaseRow, Evidence, Suite, evidence_of, verdicts_of
 from headgate.store import Context, Transaction
 
+Found = TypeVar("Found")
 _KEPT = 64
 
 
@@ -42,6 +45,13 @@ class Shelf:
     suites: Suites = field(default_factory=Suites)
     _evidence: dict[str, list[Evidence]] = field(default_factory=dict)
     _cases: dict[str, list[CaseRow]] = field(default_factory=dict)
+    _found: dict[Hashable, object] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        """Return what `make` found under this key, asked once: environments with the same rules are judged alike."""
+        if key not in self._found:
+            self._found[key] = make()
+        return cast(Found, self._found[key])
 
     def evidence(self, release: str) -> list[Evidence]:
         """Return the finished evidence of a release, newest first."""

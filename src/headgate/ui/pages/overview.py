@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -11,16 +11,19 @@ from headgate.kernel import Conflict
 from headgate.ui.attention import waiting
 from headgate.ui.visit import Visit
 
-_RELEASES = 12
+_RELEASES = 50
 _WINDOW = {"last": "24h", "step": "1h"}
 
 
 async def show(visit: Visit) -> Response:
     """What waits, then one panel an app with one row an environment."""
     shown = await visit.call("environment.show")
-    listed = await visit.call("release.list", gates=True, limit=_RELEASES)
+    listed = await visit.call("release.list", limit=_RELEASES)
     budgets = await visit.ask("budget.list")
-    rows = [await _row(visit, row, listed["releases"]) for row in shown["environments"]]
+    newest = {release["app"]: release["digest"] for release in reversed(listed["releases"])}
+    looked = {row["stable"] for row in shown["environments"] if row["stable"]} | {*newest.values()}
+    judged = {digest: await visit.call("release.show", release=digest, gates=True) for digest in sorted(looked)}
+    rows = [await _row(visit, row, judged, newest.get(row["app"], "")) for row in shown["environments"]]
     names = sorted({row["app"] for row in rows} | {release["app"] for release in listed["releases"]})
     by_scope = {row["scope"]: row for row in budgets["budgets"]} if budgets else {}
     apps = [
@@ -52,14 +55,13 @@ def _strictest_first(row: Mapping[str, Any]) -> tuple[int, int, str]:
     return -row["approvals"], -len(row["rules"]), row["environment"]
 
 
-async def _row(visit: Visit, row: Mapping[str, Any], releases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+async def _row(
+    visit: Visit, row: Mapping[str, Any], judged: Mapping[str, Mapping[str, Any]], newest: str
+) -> dict[str, Any]:
     """Return an environment with what it serves, what is newer, and the traffic of a day."""
-    mine = [release for release in releases if release["app"] == row["app"]]
-    served = next((release for release in mine if release["digest"] == row["stable"]), None)
-    if served is None and row["stable"]:
-        served = await visit.call("release.show", release=row["stable"], gates=True)
-    newest = mine[0] if mine else None
-    newer = newest if newest and newest["created_at"] > (served["created_at"] if served else 0) else None
+    served, newer = judged.get(row["stable"] or ""), judged.get(newest)
+    if newer and served and newer["created_at"] <= served["created_at"]:
+        newer = None
     moved = next((move for move in row["history"] if move["action"] in ("promote", "rollback")), None)
     return {
         **row,
