@@ -235,7 +235,7 @@ def module_line(place: str) -> str:
 
 def settings_page() -> str:
     lines = ["# Settings\n", "Where things are and who may reach them; nothing here can change an answer.\n"]
-    for section in (settings.ServerSettings, settings.ClientSettings, settings.StorageSettings):
+    for section in typing.get_type_hints(settings.Settings).values():
         title, _, more = first_line(section).partition(".")
         lines += [f"## {title}\n", *([f"{more.strip()}\n"] if more else []), "| variable | default | meaning |"]
         lines += ["|---|---|---|"]

@@ -63,8 +63,7 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class BucketSettings:
-    """How to reach the bucket of `HEADGATE_BLOBS`. Empty: what a role of the machine gives (instance, container, web
-    identity), found as AWS's own libraries find it."""
+    """How to reach the bucket of the blobs. Empty: what the role of the machine or container gives."""
 
     endpoint: str = _env("AWS_ENDPOINT_URL")
     """The address of an S3-compatible server, `https://host:port`; `http://` sends contents unencrypted. Empty: AWS."""
@@ -113,6 +112,11 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         _section(BucketSettings, source),
         _section(TelemetrySettings, source),
     )
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """Return the environment for a process that shall see no settings of Headgate but `more`."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")} | more
 
 
 def resolve_providers(
