@@ -2,7 +2,7 @@
 
 from ._surface import __getattr__ as __getattr__
 from .operations import COMMANDS, GROUPS, OPERATIONS, Operation, find
-from .settings import ClientSettings, ServerSettings, Settings, StorageSettings, read_settings
+from .settings import ClientSettings, ServerSettings, Settings, StorageSettings, plain_environment, read_settings
 
 __all__ = [
     "COMMANDS",
@@ -30,11 +30,11 @@ __all__ = [
     "Performer",
     "Prediction",
     "Remote",
+    "Sent",
     "Served",
     "ServerSettings",
     "Session",
     "Sessions",
-    "Sent",
     "Settings",
     "StorageSettings",
     "Target",
@@ -52,6 +52,7 @@ __all__ = [
     "live_server",
     "open_project",
     "permits",
+    "plain_environment",
     "problem_of",
     "read_request",
     "read_settings",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,14 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headgate.platform import read_settings, run_operation
+from headgate.platform import plain_environment, read_settings, run_operation
 
 QUESTION = "Within how many days can I return a device?"
-
-
-def plain_environment(**more: str) -> dict[str, str]:
-    """Return the environment of a process that shall see no settings of Headgate but `more`."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")} | more
 
 
 def do(root: Path, operation: str, request: Mapping[str, Any], **environment: str) -> dict[str, Any]:
