@@ -159,6 +159,12 @@ def open_site(built: tuple[Path, str, str, dict[str, str]], tmp_path_factory: py
     yield from _serve(built, tmp_path_factory.mktemp("open"))
 
 
+@pytest.fixture(scope="module")
+def file_site(built: tuple[Path, str, str, dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site of a file's own, which its tests fill together."""
+    yield from _serve(built, tmp_path_factory.mktemp("file"))
+
+
 @pytest.fixture
 def site(built: tuple[Path, str, str, dict[str, str]], tmp_path: Path) -> Iterator[Site]:
     """A site of the test's own, which it may change."""

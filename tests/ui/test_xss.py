@@ -7,9 +7,10 @@ browser with listeners for dialogs, script errors, policy violations, requests t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -65,7 +66,8 @@ PAYLOADS = tuple(item.format(CALL) for item in (*ELEMENTS, *BREAKOUTS, *ENCODING
 LISTEN = """
 window.fired = [];
 for (const name of ['alert', 'confirm', 'prompt', 'print']) window[name] = () => window.fired.push(name);
-document.addEventListener('securitypolicyviolation', (event) => window.fired.push('policy: ' + event.violatedDirective));
+document.addEventListener('securitypolicyviolation', (event) =>
+  window.fired.push('policy: ' + event.violatedDirective));
 window.addEventListener('error', (event) => window.fired.push('error: ' + event.message));
 """
 FOREIGN = """() => {
@@ -74,7 +76,8 @@ FOREIGN = """() => {
     + 'animate, set, noscript, svg:not(.chart):not(.brand svg), meta[http-equiv]';
   for (const item of document.querySelectorAll(odd)) found.push(item.outerHTML.slice(0, 120));
   for (const item of document.querySelectorAll('script'))
-    if (item.getAttribute('src') !== '/static/headgate.js' || item.textContent) found.push(item.outerHTML.slice(0, 120));
+    if (item.getAttribute('src') !== '/static/headgate.js' || item.textContent)
+      found.push(item.outerHTML.slice(0, 120));
   for (const item of document.querySelectorAll('link'))
     if (!item.getAttribute('href').startsWith('/static/')) found.push(item.outerHTML.slice(0, 120));
   for (const item of document.querySelectorAll('*'))
@@ -95,10 +98,14 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.page.add_init_script(LISTEN)
-        self.page.on("dialog", lambda dialog: (self.told.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self.page.on("dialog", self._asked_by)
         self.page.on("console", lambda message: self.told.append(f"console {message.text}"))
         self.page.on("pageerror", lambda problem: self.told.append(f"error {problem}"))
         self.page.on("request", lambda request: self._asked(request.url))
+
+    def _asked_by(self, dialog: Any) -> None:
+        self.told.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _asked(self, url: str) -> None:
         if not url.startswith((self.url + "/", "about:")) or url.rsplit("/", 1)[-1] == "x":
@@ -150,22 +157,19 @@ def _recite(payload: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def written(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
-    from tests.ui.conftest import _serve
-
-    for site in _serve(built, tmp_path_factory.mktemp("xss")):
-        found = Written(site)
-        for number, payload in enumerate(PAYLOADS):
-            trace = _chat(site, "echo@dev", payload, _recite(payload), payload)
-            site.do("feedback.add", {"trace_id": trace, "rating": "up", "comment": payload, "correction": payload})
-            title = f"{number} {payload}"[:200]
-            incident = site.do("incident.open", {"trace_id": trace, "title": title})["id"]
-            site.do("incident.close", {"incident_id": incident, "note": payload})
-            found.traces.append(trace)
-            found.incidents.append(incident)
-            _chat(site, "desk@dev", payload, payload, payload)
-        found.reviews = [item["id"] for item in site.do("review.list", {"limit": 500})["reviews"]][1:]
-        yield found
+def written(file_site: Any) -> Written:
+    found = Written(file_site)
+    for number, payload in enumerate(PAYLOADS):
+        trace = _chat(file_site, "echo@dev", payload, _recite(payload), payload)
+        file_site.do("feedback.add", {"trace_id": trace, "rating": "up", "comment": payload, "correction": payload})
+        title = f"{number} {payload}"[:200]
+        incident = file_site.do("incident.open", {"trace_id": trace, "title": title})["id"]
+        file_site.do("incident.close", {"incident_id": incident, "note": payload})
+        found.traces.append(trace)
+        found.incidents.append(incident)
+        _chat(file_site, "desk@dev", payload, payload, payload)
+    found.reviews = [item["id"] for item in file_site.do("review.list", {"limit": 500})["reviews"]][1:]
+    return found
 
 
 def test_there_are_a_hundred_and_each_is_another() -> None:
@@ -243,14 +247,10 @@ def test_what_a_form_says_back_and_what_a_note_says_is_text(site: Any, enter: Ca
 
 
 def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
     return quote(text, safe="")
 
 
 def _query(**values: str) -> str:
-    from urllib.parse import urlencode
-
     return urlencode(values)
 
 
