@@ -35,6 +35,10 @@ format: $(VENV)/.dev ## format and fix what can be fixed
 bench: $(VENV)/.dev ## print the benchmark tables
 	@for bench in benchmarks/bench_*.py; do echo "── $$bench"; $(BIN)/python $$bench || exit 1; done
 
+.PHONY: bench-pages
+bench-pages: $(VENV)/.dev ## query a million stored requests as pages do, against 50 ms a query
+	@$(BIN)/python benchmarks/bench_pages.py
+
 .PHONY: bench-traces
 bench-traces: $(VENV)/.dev .peers/phoenix/bin/phoenix ## store OTLP spans: ours, a bare sink and Phoenix in one run
 	@$(BIN)/python benchmarks/bench_traces.py

@@ -11,6 +11,9 @@ from headgate.kernel import Duration, InvalidInput, NotFound, RequestRecord, iso
 from headgate.measure import SUPPORTED
 from headgate.store import Context, SpanQuery, Spans
 
+from .stages import stages_of
+
+
 class TraceQuery(BaseModel):
     """Which traces to list; every filter narrows."""
 
@@ -147,7 +150,7 @@ def show_trace(ctx: Context, request: TraceShow) -> TraceDetail:
         session=record.session,
         key_id=record.key_id,
         http_status=record.http_status,
-        stages=[dict(stage) for stage in record.stages],
+        stages=_stages(ctx.store.spans, record),
         payload=dict(record.payload),
         attributes=dict(record.attributes),
         sentences=[_sentence(*item) for item in record.payload.get("sentences", [])],
@@ -173,6 +176,12 @@ def _pairs(where: list[str]) -> Mapping[str, str]:
             raise InvalidInput(f"{item!r} is not attribute=value", "for example --where model=local/extractive")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _stages(spans: Spans, record: RequestRecord) -> list[dict[str, Any]]:
+    if record.source == "otlp":
+        return stages_of(spans.spans_of(record.project, record.trace_id))
+    return [dict(stage) for stage in record.stages]
 
 
 def _sentence(text: str, support: float, source: str) -> JudgedSentence:
