@@ -8,7 +8,14 @@ import random
 import pytest
 
 from headgate.kernel import InvalidInput
-from headgate.measure import mean_interval, needed_cases, paired_difference, quantile_interval, wilson
+from headgate.measure import (
+    deciding_cases,
+    mean_interval,
+    needed_cases,
+    paired_difference,
+    quantile_interval,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,23 @@ def test_mean_interval_is_students() -> None:
         assert found.low == pytest.approx(low, rel=2e-4, abs=2e-4)
         assert found.high == pytest.approx(high, rel=2e-4, abs=2e-4)
     assert mean_interval([4.0]).low == mean_interval([4.0]).high == 4.0
+
+
+@pytest.mark.parametrize(("share", "bar"), [(0.93, 0.9), (0.86, 0.9), (1.0, 0.95), (0.5, 0.4), (0.02, 0.1)])
+def test_that_many_cases_decide_and_far_fewer_do_not(share: float, bar: float) -> None:
+    enough = deciding_cases(share, bar)
+    assert enough is not None
+
+    def apart(n: int) -> bool:
+        """Whether the bar lies outside the interval; the share is rounded away from the bar, as the nearest count."""
+        good = math.ceil(share * n) if share > bar else math.floor(share * n)
+        found = wilson(good, n)
+        return found.low >= bar if share > bar else found.high < bar
+
+    assert apart(enough + 1)
+    fewer = enough * 2 // 3
+    assert wilson(round(share * fewer), fewer).low < bar < wilson(round(share * fewer), fewer).high
+
+
+def test_a_share_that_is_the_bar_is_decided_by_no_number() -> None:
+    assert deciding_cases(0.9, 0.9) is None

@@ -129,3 +129,33 @@ def test_a_review_moves_only_with_a_persons_judgement(world: Any) -> None:
     assert not world.promote(digest, "staging").moved
     world.be("person_d").call("release.approve", {"release": digest, "environment": "staging"})
     assert world.promote(digest, "staging").moved
+
+
+def test_the_list_tells_who_approved_what_counts_and_why_you_may_not(world: Any, judged: str) -> None:
+    asked = {"release": judged, "environment": "prod"}
+    before = world.be("person_c").call("release.approvals", asked)
+    assert (before["counting"], before["needed"], before["given"]) == ([], 1, [])
+    assert "person_c is an author" in before["why_not"]
+    assert "the release" in before["authors"]["person_c"]
+    world.be("person_r").call("release.approve", {**asked, "note": "reads well"})
+    world.be("local", verified=False).call("release.approve", asked)
+    after = world.be("person_r").call("release.approvals", asked)
+    assert after["counting"] == ["person_r"]
+    assert after["why_not"] == ""
+    given = {item["person"]: item for item in after["given"]}
+    assert (given["person_r"]["note"], given["person_r"]["counts"]) == ("reads well", True)
+    assert given["local"]["why"] == "nobody proved who made it"
+    assert world.promote(judged).moved
+    served = world.be("person_r").call("release.approvals", asked)
+    assert served["counting"] == []
+    assert {item["why"] for item in served["given"]} >= {"the environment served another release then"}
+    assert "serves this release already" in served["why_not"]
+
+
+def test_what_changed_since_it_was_looked_at_is_not_approved(world: Any, judged: str) -> None:
+    seen = world.gate(judged)
+    asked = {"release": judged, "environment": "prod", "generation": seen.generation, "evidence": seen.evidence}
+    for changed in ({"generation": seen.generation + 1}, {"evidence": "ev_other"}):
+        with pytest.raises(Conflict, match="changed by somebody else"):
+            world.be("person_r").call("release.approve", {**asked, **changed})
+    assert world.be("person_r").call("release.approve", asked)["counts"]

@@ -133,3 +133,49 @@ def test_compare_says_which_scenarios_changed(world: Any) -> None:
     third = world.create()
     with pytest.raises(Conflict, match="headgate eval"):
         world.call("compare", {"a": first, "b": third})
+
+
+def test_a_review_says_how_many_cases_would_answer_it(world: Any) -> None:
+    world.apply()
+    for case in ("c10", "c11", "c12"):
+        world.edit("suites/golden.yaml", f"{{contains: 30 days}}\n- id: {case}", f"{{contains: 31 days}}\n- id: {case}")
+    rate = rule(world.gate(world.judged()), "at least 90 %")
+    assert (rate.bar, rate.unit) == (0.9, "share")
+    assert rate.hint == "at this rate about 554 cases would settle it; this exam has 40"
+
+
+def test_every_rule_tells_its_bar_in_its_own_unit(world: Any) -> None:
+    world.apply()
+    judged = world.gate(world.judged())
+    assert {(item.bar, item.unit) for item in judged.rules} == {
+        (0.9, "share"), (0.0, "scenarios"), (0.1, "share"), (0.01, "USD"), (20.0, "s"), (-0.15, "difference"),
+    }  # fmt: skip
+
+
+def test_the_list_of_releases_tells_how_each_was_judged(world: Any) -> None:
+    world.apply()
+    good = world.judged()
+    world.clock.at += 5
+    world.edit("prompts/answer.md", "one", "broken")
+    bad = world.judged()
+    new, old = world.call("release.list", {"gates": True})["releases"]
+    assert (new["digest"], old["digest"]) == (bad, good)
+    assert old["evidence"]["passed"] == old["evidence"]["cases"] == 76
+    assert new["evidence"]["failed"] == 40
+    assert [(gate["environment"], gate["outcome"]) for gate in old["gates"]] == [("prod", "pass"), ("staging", "pass")]
+    assert {gate["outcome"] for gate in new["gates"]} == {"fail"}
+    assert "no scenario of suites/golden tagged critical fails" in new["gates"][0]["stopped"]
+    assert world.call("release.list", {"gates": False})["releases"][0]["gates"] == []
+    assert world.call("release.show", {"release": bad, "gates": True})["gates"] == new["gates"]
+    later = world.call("release.list", {"before": new["created_at"]})["releases"]
+    assert [row["digest"] for row in later] == [good]
+
+
+def test_evidence_is_shown_suite_by_suite_and_page_by_page(world: Any) -> None:
+    world.apply()
+    digest = world.judged()
+    asked = {"name": digest, "verdict": "all", "suite": "suites/golden"}
+    whole = world.call("evidence.show", asked)
+    assert (whole["matching"], len(whole["cases"])) == (40, 40)
+    part = world.call("evidence.show", {**asked, "skip": 38, "limit": 5})
+    assert (part["matching"], [case["scenario"] for case in part["cases"]]) == (40, ["c38", "c39"])
