@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.journeys.gateways import FILES, NAMES
 
-from headgate.kernel import Principal
+from headgate.kernel import Corrupt, Principal
 from headgate.platform import open_project, read_settings, run_operation
 from headgate.platform.gateway import Gateway, build_gateway
 from headgate.platform.wiring import Embedded
@@ -138,3 +138,31 @@ async def test_a_waiting_request_that_leaves_does_not_end_the_load(
     await asyncio.sleep(0)
     tasks[1].cancel()
     assert (await tasks[0]).digest == (await tasks[2]).digest == built[1][0]
+
+
+async def test_flipped_bytes_are_refused_and_become_one_incident(built: tuple[Path, list[str]], tmp_path: Path) -> None:
+    """P16: whoever serves it tells it, once, however often it is asked for."""
+    root = Path(shutil.copytree(built[0], tmp_path / "project"))
+    for file in (root / ".headgate" / "blobs").rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    embedded = open_project(root, read_settings({}), writer=True)
+    gateway = build_gateway(embedded, embedded.identity())
+    await gateway.start()
+    try:
+        for _ in range(3):
+            with pytest.raises(Corrupt):
+                await gateway.releases.get("acme", built[1][1])
+
+        def told() -> list[dict[str, Any]]:
+            found: dict[str, Any] = embedded.performer.perform(ADMIN, "incident.list", {})
+            return [one for one in found["incidents"] if one["release"] == built[1][1]]
+
+        await until(lambda: bool(told()), 5)
+        [incident] = told()
+        assert (incident["app"], incident["environment"], incident["source"]) == ("support", "prod", "integrity")
+        assert "does not hold what its name says" in incident["detail"]["problem"]
+    finally:
+        await gateway.close()
+        embedded.close()

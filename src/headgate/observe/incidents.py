@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, text, update
 from headgate.kernel import NotFound, iso, new_id
 from headgate.store import Transaction, tables
 
-Origin = Literal["monitor", "feedback", "guard", "manual"]
+Origin = Literal["monitor", "feedback", "guard", "integrity", "manual"]
 _MOST_TRACES = 50
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 
+from headgate.kernel import Corrupt
 from headgate.store import Blobs, Records
 
 from .snapshot import Snapshot, compile_release, read_pins
@@ -18,11 +20,13 @@ from .snapshot import Snapshot, compile_release, read_pins
 class Releases:
     """A bounded cache of snapshots by (project, digest), safe to share between threads and event loops.
 
-    keep: how many at most; raise it above what is served, or every request loads.
+    keep: how many at most; raise it above what is served, or every request loads. distrusted: called in the loading
+    thread, after those who wait were told, when bytes are not what their digest says (P16).
     """
 
     def __init__(self, records: Records, blobs: Blobs, keep: int = 8) -> None:
         self._records, self._blobs, self.keep = records, blobs, keep
+        self.distrusted: Callable[[str, str, Corrupt], None] = lambda project, digest, problem: None
         self._lock = threading.Lock()
         self._held: OrderedDict[tuple[str, str], Future[Snapshot]] = OrderedDict()
 
@@ -60,6 +64,8 @@ class Releases:
             with self._lock:
                 self._held.pop(key, None)
             into.set_exception(problem)
+            if isinstance(problem, Corrupt):
+                self.distrusted(*key, problem)
             return
         with self._lock:
             done = [name for name, held in self._held.items() if held.done()]

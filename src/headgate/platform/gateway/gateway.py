@@ -26,6 +26,7 @@ from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
 from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
+from .integrity import teller
 
 _BEAT_S = 0.2
 """How often the environments are looked at. A look costs about 1 ms, so that following others' promotions is cheap."""
@@ -260,11 +261,13 @@ def is_digits(wanted: str) -> bool:
 def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
     """Wire the gateway of a server process; call inside its event loop."""
     store = embedded.store
+    releases = Releases(store.records, store.blobs)
+    releases.distrusted = teller(embedded)
     return Gateway(
         embedded=embedded,
         identity=identity,
         purse=Purse(store.records, embedded.clock),
-        releases=Releases(store.records, store.blobs),
+        releases=releases,
         environments=Environments(store.records),
         providers=Providers(embedded.providers),
         exporter=exporter_of(embedded.settings.telemetry),
