@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headgate.testing.served import plain_environment
+from headgate.platform import plain_environment
 from headgate.ui.attention import waiting
 
 
