@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from headgate.improve import Feedback, IncidentQuery, add_feedback, list_incidents
+from headgate.improve import Feedback, FeedbackQuery, IncidentQuery, add_feedback, list_feedback, list_incidents
 from headgate.kernel import InvalidInput, NotFound
 from headgate.store import Context, tables
 
@@ -72,3 +72,17 @@ def test_feedback_on_no_trace_or_a_foreign_one_is_refused(ctx: Context, traced: 
         with pytest.raises(NotFound):
             add_feedback(ctx, Feedback(trace_id=trace, rating="up"))
     assert ctx.tx.all(select(tables.feedback)) == []
+
+
+def test_what_was_said_is_listed_newest_first_and_by_trace(ctx: Context, traced: Traced) -> None:
+    first, second = traced(number=1), traced(number=2)
+    add_feedback(ctx, Feedback(trace_id=first, rating="down", correction="It is 10 days."))
+    add_feedback(ctx, Feedback(trace_id=second, rating="up"))
+    add_feedback(ctx, Feedback(trace_id=first, comment="again"))
+    everything = list_feedback(ctx, FeedbackQuery()).feedback
+    assert [(item.trace_id, item.rating) for item in everything] == [(first, None), (second, "up"), (first, "down")]
+    of_first = list_feedback(ctx, FeedbackQuery(trace_id=first)).feedback
+    assert [(item.comment, item.correction, item.person) for item in of_first] == [
+        ("again", None, "person_c"), (None, "It is 10 days.", "person_c")
+    ]  # fmt: skip
+    assert len(list_feedback(ctx, FeedbackQuery(limit=1)).feedback) == 1

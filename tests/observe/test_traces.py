@@ -49,6 +49,35 @@ def test_the_newest_come_first_and_no_more_than_asked_for(filled: Context) -> No
         assert [int(row.trace_id[:8], 16) for row in found] == numbers
 
 
+def test_pages_follow_each_other_without_gap_or_overlap_also_within_one_moment(ctx: Context, make: Make) -> None:
+    for number in range(10):
+        ctx.store.spans.record(make(number, at=1000.0))
+    ctx.store.spans.flush()
+    found: list[str] = []
+    before = None
+    for size in (4, 4, 2):
+        page = list_traces(ctx, TraceQuery(limit=4, before=before))
+        assert len(page.traces) == size
+        found += [row.trace_id for row in page.traces]
+        before = page.older
+    assert before is None
+    assert len(set(found)) == 10
+    with pytest.raises(NotFound):
+        list_traces(ctx, TraceQuery(before="e" * 32))
+
+
+def test_each_sentence_says_which_source_carries_it_and_what_nothing_carries(ctx: Context, make: Make) -> None:
+    sentences = [["Hello!", 1.0, ""], ["It is 30 days.", 0.9, "corpus/a"], ["It is free.", 0.59, "corpus/b"],
+                 ["Nobody knows.", 0.0, ""]]  # fmt: skip
+    record = make(1, key_id="key_7", payload={"messages": [], "answer": "x", "sentences": sentences})
+    ctx.store.spans.record(record)
+    ctx.store.spans.flush()
+    shown = show_trace(ctx, TraceShow(trace_id=record.trace_id))
+    assert [item.state for item in shown.sentences] == ["neutral", "supported", "unsupported", "unsupported"]
+    assert shown.sentences[1].source == "corpus/a"
+    assert (shown.key_id, shown.http_status) == ("key_7", 200)
+
+
 def test_last_looks_back_from_now(ctx: Context, make: Make) -> None:
     now = ctx.clock.now()
     ctx.store.spans.record(make(1, at=now - 7 * 60))
