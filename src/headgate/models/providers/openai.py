@@ -1,63 +1,44 @@
-"""Any endpoint that speaks OpenAI's chat completions: OpenAI, vLLM, llama.cpp, Ollama, TGI and their like.
+"""Any endpoint that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, llama.cpp, Ollama, Groq, Mistral, Together.
 
-Called through `Providers`. Address and key are settings, never part of a release's identity.
+Called through `Providers`. Address and key are settings, never part of a release's identity; how a server differs from
+OpenAI is a row of the quirks table.
 """
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, suppress
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-import msgspec
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from headgate.kernel import Duration, HeadgateError
-from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.prices import Price, known_price
-from headgate.models.sse import EventParser, StreamBroken
-from headgate.models.transport import Limits, Reply, Transport, checked_url
-from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request, error_of
-
-_OPENAI = "https://api.openai.com/v1"
-_PER_CALL = frozenset(
-    {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions"}
-)
-_DRAIN_S = 0.05
-_UNRESOLVED = re.compile(r"^\$\{env:([^}]+)\}$")
+from headgate.kernel import nearest
+from headgate.models.call import Call, Delta, End
+from headgate.models.prices import Price
+from headgate.models.upstream.exchange import exchange
+from headgate.models.upstream.host import Host, HostOptions
+from headgate.models.upstream.quirks import TABLE, LimitKey, chat_path, quirks_of
+from headgate.models.wires.openai_chat import encode_request
+from headgate.models.wires.openai_chat import plugin as codec
 
 
-class Options(BaseModel):
-    """An entry of `providers:`. `defaults` are parameters for calls that do not set them, part of the identity."""
+class Options(HostOptions):
+    """An entry of `providers:` with `type: openai`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    api_version: for Azure, whose models are deployments. quirks: the row of the table when the address does not tell.
+    """
 
-    base_url: str = _OPENAI
-    key: SecretStr | None = None
-    revision: str = ""
-    price: Price | None = None
-    defaults: dict[str, Any] = Field(default_factory=dict)
-    limit_key: Literal["max_tokens", "max_completion_tokens"] | None = None
-    timeout: Duration = 30_000_000
-    connect_timeout: Duration = 5_000_000
+    base_url: str = "https://api.openai.com/v1"
+    limit_key: LimitKey | None = None
+    api_version: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    quirks: str | None = None
 
-    @field_validator("defaults")
+    @field_validator("quirks")
     @classmethod
-    def _cheap(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Keep out what a call must say itself, and what would let a call cost more than its bound."""
-        if refused := sorted(_PER_CALL & value.keys()):
-            raise ValueError(f"{', '.join(refused)} cannot be a default; set it in the prompt or the request")
+    def _known(cls, value: str | None) -> str | None:
+        names = [row.name for row in TABLE]
+        if value is not None and value not in names:
+            raise ValueError(f"there is no row {value!r}; {nearest(value, names)}")
         return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        try:
-            return checked_url(value)
-        except HeadgateError as problem:
-            raise ValueError(f"{problem.message}; {problem.hint}") from None
 
 
 class OpenAI:
@@ -66,105 +47,27 @@ class OpenAI:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self._options = options
-        self._hosted = options.base_url == _OPENAI
-        self._limit_key = options.limit_key or ("max_completion_tokens" if self._hosted else "max_tokens")
-        self._secret = options.key.get_secret_value() if options.key else ""
-        headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
-        limits = Limits(options.connect_timeout / 1e6, options.timeout / 1e6)
-        self.transport = Transport(options.base_url, headers, limits)
+        self._host = Host(name, options)
+        self._quirks = quirks_of(options.base_url, options.quirks)
+        self._limit_key = options.limit_key or self._quirks.limit_key
+        self.transport = self._host.transport(self._quirks.headers(self._host.secret))
 
     def identity(self, model: str) -> dict[str, Any]:
-        found: dict[str, Any] = {"type": "openai", "model": model, "behaviour": plugin.behaviour}
-        if self._options.revision:
-            found["revision"] = self._options.revision
-        return found | ({"defaults": self._options.defaults} if self._options.defaults else {})
+        return self._host.identity("openai", plugin.behaviour, model)
 
     def price(self, model: str) -> Price | None:
-        return self._options.price or known_price(model, self._options.base_url)
+        return self._host.price(model)
 
-    async def chat(self, call: Call) -> AsyncIterator[Delta | End]:
-        self._need_key()
-        body = encode_request(call, self._limit_key, self._options.defaults)
-        if not call.stream:
-            status, headers, content = await self.transport.post("/chat/completions", body, call.timeout_s)
-            if status != 200:
-                raise error_of(_json(content), status, headers)
-            text, end = decode(_must_json(content), call)
-            if text:
-                yield Delta(text)
-            yield end
-            return
-        async with aclosing(self._stream(call, body)) as events:
-            async for event in events:
-                yield event
+    def chat(self, call: Call) -> AsyncIterator[Delta | End]:
+        return exchange(self.transport, codec, call, self._prepare)
 
     async def close(self) -> None:
         await self.transport.close()
 
-    async def _stream(self, call: Call, body: Mapping[str, Any]) -> AsyncGenerator[Delta | End]:
-        decoder, begun = StreamDecoder(call), False
-        try:
-            async with self.transport.stream("/chat/completions", body, call.timeout_s) as reply:
-                if reply.status != 200:
-                    raise error_of(_json(await reply.start()), reply.status, reply.headers)
-                async with aclosing(_chunks(reply)) as chunks:
-                    async for chunk in chunks:
-                        if delta := decoder.feed(chunk):
-                            begun = True
-                            yield delta
-        except ProviderError as problem:
-            # A stream that already gave its finish reason has said everything: only its usage may be missing.
-            if decoder.reason is None:
-                problem.retryable = problem.retryable and not begun
-                raise
-        yield decoder.end()
-
-    def _need_key(self) -> None:
-        unresolved = _UNRESOLVED.match(self._secret)
-        if unresolved or (self._hosted and not self._secret):
-            hint = f"set {unresolved[1]}" if unresolved else f"set providers.{self.name}.key in headgate.yaml"
-            raise ProviderError(f"the provider {self.name!r} has no key", hint, code="provider_auth")
-
-
-async def _chunks(reply: Reply) -> AsyncGenerator[Any]:
-    """Decode the events of a reply until `[DONE]` or its end."""
-    parser = EventParser()
-    try:
-        async for piece in reply.pieces:
-            for data in parser.feed(piece):
-                if data.strip() == "[DONE]":
-                    await _drain(reply)
-                    return
-                yield _must_json(data.encode())
-        for data in parser.end():
-            if data.strip() != "[DONE]":
-                yield _must_json(data.encode())
-    except StreamBroken as problem:
-        raise ProviderError(
-            f"the provider's stream is broken: {problem}", code="provider_protocol", retryable=True
-        ) from None
-
-
-async def _drain(reply: Reply) -> None:
-    """Read on to the end of the body, which usually is here already, so that the connection can be used again."""
-    with suppress(TimeoutError, ProviderError):
-        async with asyncio.timeout(_DRAIN_S):
-            async for _ in reply.pieces:
-                pass
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def _must_json(content: bytes) -> Any:
-    found = _json(content)
-    if found is None:
-        raise ProviderError("the provider sent something that is not JSON", code="provider_protocol", retryable=True)
-    return found
+    def _prepare(self, call: Call) -> tuple[str, Mapping[str, Any]]:
+        self._host.need_key(self._quirks.hosted)
+        body = encode_request(call, self._limit_key, self._options.defaults)
+        return chat_path(call.model, self._options.api_version), self._quirks.shaped(body)
 
 
 class Plugin:

@@ -12,6 +12,7 @@ from typing import Any
 from headgate.kernel import Answer, Exhausted, HeadgateError, Usage
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
+from headgate.models.upstream.failures import failure
 
 OURS = frozenset({"max_sentences", "headgate"})
 """Parameters of ours in a body, kept from foreign providers."""
@@ -71,6 +72,7 @@ class StreamDecoder:
         self._seen: dict[str, Any] = {}
         self._usage: Any = None
         self.reason: str | None = None
+        self.finished = False
 
     def feed(self, chunk: Any) -> Delta | None:
         """Take one decoded chunk; return its text, if it has any. Raises ProviderError for an error sent mid-stream."""
@@ -123,20 +125,7 @@ def error_of(data: Any, status: int | None, headers: Mapping[str, str]) -> Provi
     error = data.get("error") if isinstance(data, dict) else None
     error = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else ""}
     words = " ".join(str(error.get(key) or "") for key in ("code", "type"))
-    message = " ".join(str(error.get("message") or "").split())[:300]
-    code = _code(status, words)
-    retryable = code in ("provider_rate_limit", "provider_timeout", "provider_server")
-    if "insufficient_quota" in words:
-        retryable = False
-    shown = f"the provider answered {status}" if status else "the provider answered with an error"
-    return ProviderError(
-        f"{shown}: {message}" if message else shown,
-        "check the key of this provider" if code == "provider_auth" else "",
-        code=code,
-        retryable=retryable,
-        retry_after=_retry_after(headers),
-        upstream_status=status,
-    )
+    return failure(status, words, error.get("message"), headers)
 
 
 def usage_of(data: Any, call: Call, text: str) -> Usage:
@@ -267,32 +256,6 @@ def _copied(value: Any) -> Any:
     return [_copied(part) for part in value] if isinstance(value, list) else value
 
 
-def _code(status: int | None, words: str) -> str:
-    if "content_filter" in words or "content_policy" in words:
-        return "content_filter"
-    if status == 429 or "rate_limit" in words or "insufficient_quota" in words:
-        return "provider_rate_limit"
-    if status in (401, 403) or "authentication" in words or "invalid_api_key" in words:
-        return "provider_auth"
-    if status == 408 or "timeout" in words:
-        return "provider_timeout"
-    if (status is None and "invalid_request" not in words) or (status is not None and status >= 500):
-        return "provider_server"
-    return "provider_rejected"
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `retry-after-ms` or `retry-after` in seconds; a date, or nonsense, is None. At most an hour."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers[name]) * unit
-        except (KeyError, ValueError):
-            continue
-        if 0 <= seconds < float("inf"):
-            return min(seconds, 3600.0)
-    return None
-
-
 class OpenAIChat:
     """The codec as one object, the way the plugin door hands it out."""
 
@@ -300,6 +263,7 @@ class OpenAIChat:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
+    error_of = staticmethod(error_of)
     completion = staticmethod(completion)
     chunk = staticmethod(chunk)
     final_chunk = staticmethod(final_chunk)

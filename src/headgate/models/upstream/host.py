@@ -1,0 +1,82 @@
+"""What an entry of `providers:` says about a host, whatever wire it speaks: address, key, price, times, defaults.
+
+Called by provider files. Address and key are settings and never part of a release's identity (decision 4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from headgate.kernel import Duration, HeadgateError
+from headgate.models.call import ProviderError
+from headgate.models.prices import Price, known_price
+from headgate.models.transport import Limits, Transport, checked_url
+
+_PER_CALL = frozenset(
+    {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions"}
+)
+_UNRESOLVED = re.compile(r"^\$\{env:([^}]+)\}$")
+
+
+class HostOptions(BaseModel):
+    """An entry of `providers:`. `defaults` are parameters for calls that do not set them, part of the identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str
+    key: SecretStr | None = None
+    revision: str = ""
+    price: Price | None = None
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    timeout: Duration = 30_000_000
+    connect_timeout: Duration = 5_000_000
+
+    @field_validator("defaults")
+    @classmethod
+    def _cheap(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """Keep out what a call must say itself, and what would let a call cost more than its bound."""
+        if refused := sorted(_PER_CALL & value.keys()):
+            raise ValueError(f"{', '.join(refused)} cannot be a default; set it in the prompt or the request")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        try:
+            return checked_url(value)
+        except HeadgateError as problem:
+            raise ValueError(f"{problem.message}; {problem.hint}") from None
+
+
+class Host:
+    """One address with its key: knows whether the key is there, what its models cost, and how they are pinned."""
+
+    def __init__(self, name: str, options: HostOptions) -> None:
+        self.name = name
+        self.options = options
+        self.secret = options.key.get_secret_value() if options.key else ""
+
+    def transport(self, headers: Mapping[str, str]) -> Transport:
+        limits = Limits(self.options.connect_timeout / 1e6, self.options.timeout / 1e6)
+        return Transport(self.options.base_url, headers, limits)
+
+    def identity(self, kind: str, behaviour: int, model: str) -> dict[str, Any]:
+        """Return what a release pins: type, model, revision, defaults; no address, no key."""
+        found: dict[str, Any] = {"type": kind, "model": model, "behaviour": behaviour}
+        if self.options.revision:
+            found["revision"] = self.options.revision
+        return found | ({"defaults": self.options.defaults} if self.options.defaults else {})
+
+    def price(self, model: str) -> Price | None:
+        return self.options.price or known_price(model, self.options.base_url)
+
+    def need_key(self, always: bool) -> None:
+        """Raise ProviderError when the key's variable is not set, or, with `always`, when there is no key."""
+        unresolved = _UNRESOLVED.match(self.secret)
+        if unresolved or (always and not self.secret):
+            hint = f"set {unresolved[1]}" if unresolved else f"set providers.{self.name}.key in headgate.yaml"
+            raise ProviderError(f"the provider {self.name!r} has no key", hint, code="provider_auth")
