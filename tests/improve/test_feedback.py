@@ -74,10 +74,12 @@ def test_feedback_on_no_trace_or_a_foreign_one_is_refused(ctx: Context, traced: 
     assert ctx.tx.all(select(tables.feedback)) == []
 
 
-def test_what_was_said_is_listed_newest_first_and_by_trace(ctx: Context, traced: Traced) -> None:
+def test_what_was_said_is_listed_newest_first_and_by_trace(world: Any, ctx: Context, traced: Traced) -> None:
     first, second = traced(number=1), traced(number=2)
     add_feedback(ctx, Feedback(trace_id=first, rating="down", correction="It is 10 days."))
+    world.clock.at += 1
     add_feedback(ctx, Feedback(trace_id=second, rating="up"))
+    world.clock.at += 1
     add_feedback(ctx, Feedback(trace_id=first, comment="again"))
     everything = list_feedback(ctx, FeedbackQuery()).feedback
     assert [(item.trace_id, item.rating) for item in everything] == [(first, None), (second, "up"), (first, "down")]

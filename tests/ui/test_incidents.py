@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Callable
 from typing import Any
+
+from headgate.cli.main import match
+from headgate.cli.options import fields_of
+from headgate.platform import resolve
 
 
 def _open(site: Any, title: str = "says 30 days, it is 60") -> str:
@@ -40,10 +46,13 @@ def test_a_breach_is_told_with_value_and_threshold(site: Any, enter: Callable[..
     for _ in range(30):
         body = {"model": "support@prod", "messages": []}
         site.served.request("POST", "/v1/chat/completions", body, key=site.served.keys["app"])
-    [opened] = site.do("monitor.run", {})["opened"]
+    for _ in range(50):  # records are stored a moment after their answers
+        if opened := site.do("monitor.run", {})["opened"]:
+            break
+        time.sleep(0.1)
     page = enter(site, "/incidents")
     assert "error_rate above its threshold" in page.inner_text("main")
-    page.goto(f"{site.url}/incidents/{opened}")
+    page.goto(f"{site.url}/incidents/{opened[0]}")
     told = page.inner_text("main")
     assert "at most" in told
     assert "What to do first" in told
@@ -92,3 +101,23 @@ def test_an_open_incident_is_small_and_accessible(
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert seriously(page) == []
+
+
+def test_every_command_shown_on_these_pages_is_one(site: Any, enter: Callable[..., Any]) -> None:
+    incident = _open(site)
+    [review] = site.do("review.list", {})["reviews"]
+    page = enter(site)
+    shown: list[str] = []
+    filters = "text=a%27b&status=blocked&last=1d&source=all&app=support&environment=prod&release=r&route=x"
+    for path in (f"/traces?{filters}&where=a%3Db%2Cc%3Dd", f"/traces/{site.traces[0]}", "/incidents?state=open&app=support",
+                 f"/incidents/{incident}", "/reviews", f"/reviews/{review['id']}", "/drift?app=support&last=1d"):  # fmt: skip
+        page.goto(f"{site.url}{path}")
+        shown += [line for line in (page.text_content(".same pre") or "").splitlines() if line.strip()]
+    assert len(shown) >= 16
+    for line in shown:
+        program, *words = shlex.split(line)
+        operation, rest = match(words)
+        assert program == "headgate", line
+        assert operation is not None, line
+        known = {field.option for field in fields_of(resolve(operation).request)}
+        assert {word for word in rest if word.startswith("--")} <= known, line
