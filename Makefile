@@ -39,6 +39,14 @@ bench: $(VENV)/.dev ## print the benchmark tables
 bench-pages: $(VENV)/.dev ## query a million stored requests as pages do, against 50 ms a query
 	@$(BIN)/python benchmarks/bench_pages.py
 
+.PHONY: bench-drift
+bench-drift: $(VENV)/.dev .peers/evidently/bin/evidently ## drift from rows to verdicts: ours and Evidently in one run
+	@$(BIN)/python benchmarks/bench_drift.py
+
+.peers/evidently/bin/evidently:
+	@$(PYTHON) -m venv .peers/evidently
+	@.peers/evidently/bin/python -m pip install -q --disable-pip-version-check "evidently==0.7.*" "pandas<3"
+
 .PHONY: bench-traces
 bench-traces: $(VENV)/.dev .peers/phoenix/bin/phoenix ## store OTLP spans: ours, a bare sink and Phoenix in one run
 	@$(BIN)/python benchmarks/bench_traces.py

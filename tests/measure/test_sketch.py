@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.kernel import Corrupt
-from headgate.measure import CategorySketch, NumberSketch, category, load_sketch, merge_sketches
+from headgate.measure import (
+    CategorySketch,
+    NumberSketch,
+    add_rows,
+    category,
+    columns_of,
+    load_sketch,
+    merge_sketches,
+)
 
 Floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
 Names = st.sampled_from(["a", "b", "c", "new", "", None])
@@ -182,3 +190,19 @@ def test_a_category_has_one_name_however_it_is_written(value: Any, name: str | N
 def test_names_that_no_text_column_can_hold_are_cut_and_mended() -> None:
     assert category("x" * 1000) == "x" * 80
     assert category("a\ud800b") == "a?b"
+
+
+@pytest.mark.parametrize("rows", [0, 1, 255, 256, 257, 16_384, 16_385, 40_000])
+def test_rows_of_a_stream_are_all_added_to_their_columns(rows: int) -> None:
+    sketches = {"x": NumberSketch(), "y": CategorySketch(["even", "odd"])}
+    add_rows(sketches, ({"x": number, "y": ("even", "odd")[number % 2]} for number in range(rows)))
+    assert (sketches["x"].rows, sketches["x"].missing, sketches["y"].rows) == (rows, 0, rows)
+    assert isinstance(sketches["y"], CategorySketch)
+    assert sketches["y"].counts == {"even": (rows + 1) // 2, "odd": rows // 2}
+
+
+def test_what_a_row_lacks_is_missing() -> None:
+    rows = [{"x": 1.0, "y": "a"}, {"y": "b"}, {"x": 2.0}]
+    assert columns_of(["x", "y"], rows) == {"x": [1.0, None, 2.0], "y": ["a", "b", None]}
+    assert columns_of(["x"], rows) == {"x": [1.0, None, 2.0]}
+    assert columns_of(["x"], []) == {}

@@ -9,7 +9,10 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -28,7 +31,8 @@ MOST_CATEGORIES = 255
 _LG_STRANGERS = 10
 _M = 8
 _MANY = 4096
-_BATCH = 65_536
+_BATCH = 16_384
+_CHUNK = 256
 _NAME = 80
 
 
@@ -51,7 +55,10 @@ class NumberSketch:
         import numpy
 
         try:
-            array = numpy.asarray(values, dtype=numpy.float64)
+            if isinstance(values, numpy.ndarray):
+                array = values.astype(numpy.float64, copy=False)
+            else:
+                array = numpy.fromiter(values, numpy.float64, len(values))
         except (TypeError, ValueError, OverflowError):
             array = numpy.asarray([_number(value) for value in values], dtype=numpy.float64)
         finite = numpy.isfinite(array)
@@ -200,6 +207,32 @@ class CategorySketch:
 
 
 Sketch = NumberSketch | CategorySketch
+
+
+def add_rows(sketches: Mapping[str, Sketch], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add rows to a sketch a column, however many come: 16 384 are held at a time. What a row lacks is missing."""
+    left = iter(rows)
+    while batch := columns_of(sketches, islice(left, _BATCH)):
+        for name, values in batch.items():
+            sketches[name].add(values)
+
+
+def columns_of(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows as columns; empty when there are none. Some rows at a time, which stay in the processor's cache."""
+    left, columns = iter(rows), {name: list[Any]() for name in names}
+    empty = True
+    while chunk := list(islice(left, _CHUNK)):
+        empty = False
+        for column, values in zip(columns.values(), _turned(list(columns), chunk), strict=True):
+            column.extend(values)
+    return {} if empty else columns
+
+
+def _turned(names: list[str], rows: list[Mapping[str, Any]]) -> Iterable[Sequence[Any]]:
+    if len(names) > 1:
+        with suppress(KeyError):
+            return list(zip(*map(itemgetter(*names), rows), strict=True))
+    return [[row.get(name) for row in rows] for name in names]
 
 
 def merge_sketches(into: Sketch, other: Sketch) -> None:
