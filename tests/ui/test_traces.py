@@ -136,6 +136,39 @@ def test_feedback_stays_with_its_trace_and_a_correction_opens_an_incident(site: 
     assert "It is 60 days." in page.inner_text("main")
 
 
+def _span(number: int, parent: int, name: str, begin_ms: int, end_ms: int, **more: Any) -> dict[str, Any]:
+    start = 1_795_000_000_000
+    return {
+        "traceId": "ab" * 16, "spanId": str(number) * 16, "parentSpanId": str(parent) * 16 if parent else "",
+        "name": name, "kind": 1, "startTimeUnixNano": str((start + begin_ms) * 1_000_000),
+        "endTimeUnixNano": str((start + end_ms) * 1_000_000), "attributes": [], **more,
+    }  # fmt: skip
+
+
+def test_a_trace_of_somebody_else_is_a_tree_of_spans(site: Any, enter: Callable[..., Any]) -> None:
+    spans = [
+        _span(1, 0, "agent planner", 0, 900),
+        _span(2, 1, "chat stand-in", 10, 400),
+        _span(3, 1, "execute_tool flights", 410, 800, status={"code": 2, "message": "the airline is silent"}),
+        _span(4, 3, "GET /flights <b>", 420, 790),
+    ]
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "planner"}}]}
+    body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "x"}, "spans": spans}]}]}
+    status, answer, _ = site.served.request("POST", "/v1/traces", body, key=site.served.keys["admin"])
+    assert status == 200, answer
+    page = enter(site, "/traces?source=otlp", role="engineer")
+    page.locator("tbody a[data-open]").click()
+    page.wait_for_url("**/traces/" + "ab" * 16)
+    names = page.locator(".falls.tree li .name").all_inner_texts()
+    assert [name.split("\n")[0].strip() for name in names] == [
+        "agent planner", "chat stand-in", "execute_tool flights error", "GET /flights <b>"
+    ]  # fmt: skip
+    assert page.locator(".falls .depth-2").count() == 1
+    assert "failed: the airline is silent" in page.inner_text(".falls")
+    assert page.locator("summary >> text=Make a scenario").count() == 0  # no release of ours answered it
+    assert page.locator("summary >> text=Open an incident").count() == 1
+
+
 def test_who_may_not_read_conversations_sees_why(open_site: Any, enter: Callable[..., Any]) -> None:
     page = enter(open_site, f"/traces/{open_site.traces[0]}", role="viewer")
     assert "p-viewer may not run trace.show" in page.inner_text("h1")
