@@ -125,3 +125,30 @@ def test_what_all_rules_lack_is_said_once() -> None:
     text = printed(importlib.import_module("headgate.cli.renderers.release").gate, result)
     assert text.count("no scenario fails") == 2
     assert text.count("there is no evidence") == text.count("headgate eval") == 1
+
+
+def test_drift_is_told_feature_by_feature_the_most_moved_first() -> None:
+    def signal(feature: str, method: str, value: float, state: str, **more: Any) -> dict[str, Any]:
+        plain: dict[str, Any] = {
+            "app": "support", "environment": "prod", "model": "models/router", "digest": DIGEST, "feature": feature,
+            "kind": "input", "method": method, "value": value, "threshold": 0.1, "count": 120, "state": state,
+            "words": f"{feature} words", "moved": [], "examples": ["0123456789abcdef" * 2],
+        }  # fmt: skip
+        return {**plain, **more}
+
+    found = [
+        signal("text.said", "new", 0.3, "breach", words="watch 0% → 30%"), signal("temp", "ks", 0.2, "breach"),
+        signal("temp", "psi", 0.4, "breach"), signal("wind", "ks", 0.01, "ok"), signal("hum", "ks", 0.9, "quiet"),
+    ]  # fmt: skip
+    result = {"signals": found, "notes": ["abc: its data is not here"], "since": "2026-01-01T00:00", "until": "2026"}
+    text = printed(importlib.import_module("headgate.cli.renderers.drift").shown, result)
+    for part in ("support@prod", "abab", "watch 0% → 30%", "psi 0.40 (0.10), ks 0.20 (0.10)", "01234567", "wind"):
+        assert part in text
+    assert text.index("temp") < text.index("text.said")
+    assert "its data is not here" in text
+    assert "120 rows are too few" in text
+
+
+def test_no_drift_says_what_to_try() -> None:
+    result = {"signals": [], "notes": [], "since": "2026-01-01T00:00", "until": "2026-01-01T01:00"}
+    assert "--last 1d" in printed(importlib.import_module("headgate.cli.renderers.drift").shown, result)

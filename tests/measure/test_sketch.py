@@ -15,6 +15,7 @@ from headgate.kernel import Corrupt
 from headgate.measure import (
     CategorySketch,
     NumberSketch,
+    Sketch,
     add_rows,
     category,
     columns_of,
@@ -194,7 +195,7 @@ def test_names_that_no_text_column_can_hold_are_cut_and_mended() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, 255, 256, 257, 16_384, 16_385, 40_000])
 def test_rows_of_a_stream_are_all_added_to_their_columns(rows: int) -> None:
-    sketches = {"x": NumberSketch(), "y": CategorySketch(["even", "odd"])}
+    sketches: dict[str, Sketch] = {"x": NumberSketch(), "y": CategorySketch(["even", "odd"])}
     add_rows(sketches, ({"x": number, "y": ("even", "odd")[number % 2]} for number in range(rows)))
     assert (sketches["x"].rows, sketches["x"].missing, sketches["y"].rows) == (rows, 0, rows)
     assert isinstance(sketches["y"], CategorySketch)
@@ -202,7 +203,7 @@ def test_rows_of_a_stream_are_all_added_to_their_columns(rows: int) -> None:
 
 
 def test_what_a_row_lacks_is_missing() -> None:
-    rows = [{"x": 1.0, "y": "a"}, {"y": "b"}, {"x": 2.0}]
+    rows: list[dict[str, Any]] = [{"x": 1.0, "y": "a"}, {"y": "b"}, {"x": 2.0}]
     assert columns_of(["x", "y"], rows) == {"x": [1.0, None, 2.0], "y": ["a", "b", None]}
     assert columns_of(["x"], rows) == {"x": [1.0, None, 2.0]}
     assert columns_of(["x"], []) == {}
