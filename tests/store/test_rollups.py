@@ -14,7 +14,7 @@ from tests.store.recount import recount, shown
 from tests.store.test_spans_received import SPANS
 
 from headgate.kernel import RequestRecord, new_trace_id
-from headgate.store import Grain, Latency, Rollup, SpanQuery, Spans
+from headgate.store import STEPS, Grain, Latency, Rollup, SpanQuery, Spans
 from headgate.store.spans.latency import bin_of, pack_bins
 
 CHANCE = random.Random(3)
@@ -56,7 +56,7 @@ def test_rollups_equal_a_count_of_the_rows(spans: Spans) -> None:
             spans.flush()
     spans.flush()
     for project in ("acme", "other"):
-        for step in (300, 3600):
+        for step in STEPS:
             assert shown(spans, project, step) == recount(spans, project, step)
     assert sum(item.requests for item in spans.rollups("acme", 0, 9e9)) == len(spans.find(SpanQuery("acme", limit=999)))
 
@@ -178,8 +178,8 @@ def test_the_table_stays_small(spans: Spans) -> None:
     assert spans._writer is not None
     with spans._writer._groups._engine.connect() as connection:
         found = connection.execute(text("SELECT count(*), sum(length(latency)) FROM rollup")).one()
-    assert found[0] == 2
-    assert found[1] < 2 * 6 * 80
+    assert found[0] == 3
+    assert found[1] < 3 * 6 * 80
 
 
 def test_no_rollups_of_nothing(spans: Spans) -> None:

@@ -8,13 +8,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Duration, InvalidInput, iso, units
-from headgate.store import Context, Grain, Latency, Rollup
+from headgate.store import STEPS, Context, Grain, Latency, Rollup
 
 _DAY_US = 86_400_000_000
-_FINE, _COARSE = 300, 3600
-"""The widths in which roll-ups are stored, in seconds."""
-_STEPS = (300, 900, 1800, 3600, 10_800, 21_600, 43_200, 86_400)
-_POINTS = 96
+_CHOICES = (300, 900, 3600, 21_600, 86_400)
+_POINTS = 72
 _MOST_POINTS = 2_000
 
 
@@ -100,11 +98,11 @@ def show_traffic(ctx: Context, request: TrafficQuery) -> Traffic:
 
 
 def _step(request: TrafficQuery) -> int:
-    """Return a point's width in seconds: as asked for, else so that there are about a hundred points at most."""
+    """Return a point's width in seconds: as asked for, else so that there are 72 points at most, but for years."""
     seconds = request.last / 1e6
     if request.step is None:
-        return next((step for step in _STEPS if seconds <= step * _POINTS), _STEPS[-1])
-    step = max(1, -(-request.step // (_FINE * 1_000_000))) * _FINE
+        return next((step for step in _CHOICES if seconds <= step * _POINTS), _CHOICES[-1])
+    step = max(1, -(-request.step // (STEPS[0] * 1_000_000))) * STEPS[0]
     if seconds / step > _MOST_POINTS:
         raise InvalidInput(f"that would be more than {_MOST_POINTS} points", "ask for a wider step")
     return step
@@ -112,7 +110,7 @@ def _step(request: TrafficQuery) -> int:
 
 def _read(ctx: Context, request: TrafficQuery, window: tuple[float, float], step: int) -> list[Rollup]:
     by = ("source",) if request.by is None else ("source", request.by)
-    grain = Grain(_COARSE if step % _COARSE == 0 else _FINE, by)
+    grain = Grain(max(width for width in STEPS if step % width == 0), by)
     found = ctx.store.spans.rollups(ctx.project, *window, app=request.app, environment=request.environment, grain=grain)
     return [item for item in found if request.source in ("all", item.source)]
 

@@ -9,9 +9,9 @@ from .jobs import JobRow
 from .ledger import Balance, Limit
 from .records import Records, Transaction
 from .secret import Secret
-from .spans import Grain, Latency, Rollup, SpanQuery, Spans
+from .spans import STEPS, Grain, Latency, Rollup, SpanQuery, Spans
 
 __all__ = [
-    "AuditReport", "Balance", "Blobs", "Bucket", "Context", "Grain", "JobRow", "Latency", "Limit", "Records", "Rollup",
-    "Secret", "SpanQuery", "Spans", "Store", "Transaction", "Work", "audit", "jobs", "ledger", "tables",
+    "STEPS", "AuditReport", "Balance", "Blobs", "Bucket", "Context", "Grain", "JobRow", "Latency", "Limit", "Records",
+    "Rollup", "Secret", "SpanQuery", "Spans", "Store", "Transaction", "Work", "audit", "jobs", "ledger", "tables",
 ]  # fmt: skip

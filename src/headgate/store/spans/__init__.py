@@ -5,7 +5,7 @@
 
 from .latency import Latency
 from .query import SpanQuery
-from .rollup import Grain, Rollup
+from .rollup import STEPS, Grain, Rollup
 from .spans import Spans
 
-__all__ = ["Grain", "Latency", "Rollup", "SpanQuery", "Spans"]
+__all__ = ["STEPS", "Grain", "Latency", "Rollup", "SpanQuery", "Spans"]

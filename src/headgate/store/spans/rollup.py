@@ -1,4 +1,4 @@
-"""Roll-ups: what requests came to per 5 minutes and per hour, written with the requests themselves, in one transaction.
+"""Roll-ups: what requests came to per 5 minutes, hour and 6 hours, written with the requests, in one transaction.
 
 `group` adds to a `Tally`; `spans` reads with `summed`. Every process writes rows of its own (column `writer`), whole,
 from what it remembers, so nobody reads before writing and no two processes wait for each other; reading adds them up.
@@ -33,8 +33,8 @@ from .inserting import Insert
 from .latency import Latency, bin_of, pack_bins
 from .table import COLUMNS, Values, metadata
 
-STEPS = (300, 3600)
-"""Widths of the buckets, in seconds."""
+STEPS = (300, 3600, 21_600)
+"""Widths of the buckets, in seconds: whoever looks back far reads wide ones."""
 DIMENSIONS = ("app", "environment", "release", "route", "model", "status", "source")
 _SUMS = ("requests", "blocked", "errors", "cost_nano", "input_tokens", "output_tokens")
 _KEY = ("project_id", "step", "at", *DIMENSIONS, "writer")
@@ -80,7 +80,7 @@ class Rollup:
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """How finely roll-ups are read. step: 300 or 3600, a bucket's seconds. by: the dimensions that are kept apart."""
+    """How finely roll-ups are read. step: one of STEPS, a bucket's seconds. by: the dimensions that are kept apart."""
 
     step: int = STEPS[0]
     by: Sequence[str] = DIMENSIONS
