@@ -29,7 +29,7 @@ from headgate.kernel import (
     read_yaml,
 )
 from headgate.models import Providers
-from headgate.serve import app_targets
+from headgate.serve import app_targets, chain_targets
 
 from .project import Project, check_references, read_project, without_variables
 
@@ -185,10 +185,10 @@ class _Resolver:
         document = next(draft.document for draft in self.drafts if draft.path == f"apps/{app}")
         targets = sorted(app_targets(document))
         for chain, models in document.get("llms", {}).items():
-            for index, target in enumerate(models):
+            for key, target in chain_targets(models):
                 name = target.partition("/")[0]
                 if target in targets and name not in self.project.providers:
-                    where = source.where(("llms", chain, index))
+                    where = source.where(("llms", chain, *key))
                     hint = nearest(name, self.project.providers) or "write it under providers: in headgate.yaml"
                     raise InvalidInput(f"there is no provider {name!r}", hint, where=where)
         return identities(self.project, targets)

@@ -15,8 +15,10 @@ from headgate.kernel import Exhausted, HeadgateError, Passage
 from headgate.models import Price, bound, output_limit
 from headgate.store import Limit
 
+from .calling.attempt import Choice, Plan
+from .calling.chain import Chain, Link
+from .calling.targets import Targets
 from .context import Fitted, fit, in_context
-from .generate import TRIES, Choice, Plan
 from .journey import Journey, TurnedAway
 from .prompt import Prompt
 from .route import Destination
@@ -48,10 +50,12 @@ async def prepare(journey: Journey, to: Destination, prompt: Prompt, found: tupl
     fitted = _fit(journey, prompt, found)
     journey.passages = fitted.passages
     body = _body(journey, prompt, fitted)
-    plan = Plan([], fitted.passages, prompt.examples, fitted.tokens, stream=False)
+    chain = to.chain
+    plan = Plan([], fitted.passages, prompt.examples, fitted.tokens, False, chain.total_s, chain.hedge_s)
     limits = _limits(journey)
-    for target in to.chain:
-        _choose(journey, plan, target, body, bool(limits))
+    targets = journey.runtime.targets or Targets(journey.monotonic)
+    for link in _ordered(journey, chain):
+        _choose(journey, plan, link, (body, targets), bool(limits))
     if not plan.choices and limits and plan.attempts[-1]["error"] == "budget_unbounded":
         raise TurnedAway(_unbounded(plan.attempts[-1]["target"]))
     await _reserve(journey, plan, limits)
@@ -91,8 +95,18 @@ def _whole(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _choose(journey: Journey, plan: Plan, target: str, body: Mapping[str, Any], limited: bool) -> None:
+def _ordered(journey: Journey, chain: Chain) -> tuple[Link, ...]:
+    """Return the chain's links; equal ones by the session, so that it stays where it is, else by the request."""
+    if chain.plain is not None:
+        return chain.plain
+    request = journey.request
+    alone = request.id if journey.runtime.source == "live" else request.question
+    return chain.order(request.session or alone)
+
+
+def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, Any], Targets], limited: bool) -> None:
     """Add a target to the plan, or note why it can not be asked."""
+    target, (body, targets) = link.target, about
     try:
         provider, model = journey.runtime.providers.resolve(target)
         price = provider.price(model)
@@ -111,7 +125,7 @@ def _choose(journey: Journey, plan: Plan, target: str, body: Mapping[str, Any], 
             plan.attempts.append({"target": target, "error": "cost_per_request"})
             return
         body, most = clamped, per_request
-    plan.choices.append(Choice(target, provider, model, price, body, most))
+    plan.choices.append(Choice(link, targets.of(target), provider, model, price, body, most))
 
 
 def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
@@ -137,7 +151,7 @@ def _limits(journey: Journey) -> tuple[Limit, ...]:
 
 
 async def _reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> None:
-    most = TRIES * sum(choice.most for choice in plan.choices) if limits else 0
+    most = sum(choice.link.tries * choice.most for choice in plan.choices) if limits else 0
     purse = journey.runtime.purse
     if most <= 0 or purse is None:
         return

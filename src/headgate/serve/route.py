@@ -12,8 +12,11 @@ from typing import Any
 from headgate.models import Predictor
 from headgate.retrieve import Retriever
 
+from .calling.chain import Chain, compile_chain
 from .kinds._wiring import DEFAULT
 from .prompt import Prompt
+
+NOBODY = compile_chain([])
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Destination:
 
     name: str
     reply: str | None = None
-    chain: tuple[str, ...] = ()
+    chain: Chain = NOBODY
     prompt: Prompt | None = None
     retriever: Retriever | None = None
     retrieval: str = ""

@@ -14,6 +14,7 @@ from headgate.kernel import Answer, Clock, Recorder, Request
 from headgate.models import Providers
 
 from .budget import Purse
+from .calling.targets import Targets
 
 Hold = Callable[[Request, Answer], Awaitable[str]]
 """Queues a (masked) request for a human and returns the review's id."""
@@ -25,7 +26,8 @@ class Runtime:
 
     purse: None for no budgets (evaluation). key_per_day: the key's budget for a UTC day in nano-dollars, set for each
     request with `dataclasses.replace`. app_per_day: overrides the contract's own. timeout_s: one provider call, also
-    the longest silence inside a stream.
+    the longest silence inside a stream, unless the chain says otherwise. targets: what earlier requests taught about
+    targets; None for evaluation, where each case stands alone.
     """
 
     providers: Providers
@@ -39,3 +41,4 @@ class Runtime:
     key_per_day: int | None = None
     app_per_day: int | None = None
     timeout_s: float = 30.0
+    targets: Targets | None = None

@@ -14,6 +14,7 @@ from headgate.kernel import Corrupt, Passage, units
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
+from .calling.chain import compile_chain
 from .contract import Contract, compile_contract
 from .kinds._references import asks
 from .kinds._wiring import check_labels
@@ -160,7 +161,7 @@ def _routes(pinned: _Pinned, app: Mapping[str, Any], replies: Mapping[str, str])
             retrievers[retrieval] = compile_retrieval(pinned.document(retrieval, "retrieval"), pinned.blobs.get)
         routes[label] = Destination(
             label,
-            chain=tuple(app["llms"][target["llm"]]),
+            chain=compile_chain(app["llms"][target["llm"]]),
             prompt=compile_prompt(target["prompt"], pinned.document(target["prompt"], "prompt")),
             retriever=retrievers.get(retrieval),
             retrieval=retrieval,

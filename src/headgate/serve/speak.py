@@ -11,7 +11,9 @@ from headgate.guard import Outcome, OutputStream, inspect
 from headgate.kernel import Grounding
 from headgate.models import End
 
-from .generate import Plan, Unanswered, generate
+from .calling.attempt import Plan
+from .calling.course import Unanswered
+from .generate import generate
 from .journey import Journey
 from .verify import must_hold, verify
 

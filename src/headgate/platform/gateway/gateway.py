@@ -22,7 +22,7 @@ from headgate.platform.identity import Caller, Identity, Known, unauthenticated
 from headgate.platform.roles import authorise, permits
 from headgate.platform.telemetry import Exporter, Tee, exporter_of
 from headgate.platform.wiring import Embedded
-from headgate.serve import Purse, Releases, Runtime, Snapshot, execute
+from headgate.serve import Purse, Releases, Runtime, Snapshot, Targets, execute
 from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
@@ -62,6 +62,7 @@ class Gateway:
     releases: Releases
     environments: Environments
     providers: Providers
+    targets: Targets
     exporter: Exporter | None = None
     wire: Any = field(default_factory=lambda: plugins.load("wires", "openai-chat"))
     _runtimes: dict[tuple[str, str], Runtime] = field(default_factory=dict)
@@ -177,6 +178,7 @@ class Gateway:
                 recorder=spans if self.exporter is None else Tee(spans, self.exporter),
                 clock=embedded.clock,
                 purse=self.purse,
+                targets=self.targets,
                 hold=_Hold(embedded, project, pin.environment),
                 environment=pin.environment,
                 project=project,
@@ -267,6 +269,7 @@ def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
         embedded=embedded,
         identity=identity,
         purse=Purse(store.records, embedded.clock),
+        targets=Targets(embedded.clock.monotonic),
         releases=releases,
         environments=Environments(store.records),
         providers=Providers(embedded.providers),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.kernel import Draft, InvalidInput, NotFound, Source, Where, nearest
+from headgate.serve.calling.chain import chain_targets
 
 from ._references import asks, check_reply, nothing, prompt_at
 from .contract import parse as parse_contract
@@ -27,17 +28,36 @@ def check_names(document: Mapping[str, Any], source: Source) -> None:
         if name is not None and name not in chains:
             hint = nearest(name, chains) or "write it under llms:"
             raise InvalidInput(f"there is no chain {name!r} under llms", hint, where=source.where((*at, "llm")))
-    for name, models in chains.items():
-        for index, model in enumerate(models):
-            provider, slash, rest = model.partition("/")
-            if not (provider and slash and rest):
-                where = source.where(("llms", name, index))
-                raise InvalidInput(
-                    f"{model!r} names no model", "write provider/model, as in openai/gpt-5-mini", where=where
-                )
+    for name, chain in chains.items():
+        _check_chain(chain, source, ("llms", name))
     if "model" not in document["route"] and DEFAULT not in document["route"]["to"]:
         raise InvalidInput("without a model only the route 'default' is ever taken, and there is none",
                            "add model: or a route default:", where=source.where(("route", "to")))  # fmt: skip
+
+
+def _check_chain(chain: Any, source: Source, at: tuple[str | int, ...]) -> None:
+    found = list(chain_targets(chain))
+    for key, model in found:
+        provider, slash, rest = model.partition("/")
+        if not (provider and slash and rest):
+            raise InvalidInput(
+                f"{model!r} names no model",
+                "write provider/model, as in openai/gpt-5-mini",
+                where=source.where((*at, *key)),
+            )
+    if isinstance(chain, list):
+        return
+    names = {model for _, model in found}
+    for model in chain.get("limits", {}):
+        if model not in names:
+            where = source.where((*at, "limits", model))
+            raise InvalidInput(f"{model!r} is no target of this chain", nearest(model, names), where=where)
+    if "hedge" in chain and len(names) < 2:
+        raise InvalidInput(
+            "hedging asks a second target, and there is none",
+            "add a target, or remove hedge:",
+            where=source.where((*at, "hedge")),
+        )
 
 
 def _check_target(target: Mapping[str, Any], source: Source, at: tuple[str | int, ...]) -> None:

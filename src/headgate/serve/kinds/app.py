@@ -36,7 +36,9 @@ from headgate.kernel import (
     units,
     validate,
 )
+from headgate.serve.calling.chain import chain_targets
 
+from ._chains import ChainOf
 from ._changes import changed_values
 from ._references import prompt_at, variables
 from ._wiring import check_labels, check_names, check_prompts, check_sources, read_contract
@@ -98,7 +100,7 @@ class App(BaseModel):
     contract: ContractPath
     policy: PolicyPath | None = None
     route: Route
-    llms: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    llms: dict[str, ChainOf] = {}
     verify: Verify = Verify()
     fallback: PromptPath
     context: Context = Context()
@@ -130,7 +132,7 @@ def cross_check(root: Path, path: str, labels: Iterable[str]) -> None:
 def app_targets(document: Mapping[str, Any]) -> set[str]:
     """Return every `provider/model` that a route of the app may call."""
     used = {target["llm"] for target in document["route"]["to"].values() if target.get("llm")}
-    return {model for name in used for model in document["llms"][name]}
+    return {model for name in used for _, model in chain_targets(document["llms"][name])}
 
 
 def warnings(root: Path, path: str) -> list[str]:

@@ -1,0 +1,198 @@
+"""One call of one target: its deadlines, its usage, what is noted of it. Called by `generate` and `race`.
+
+Whatever a provider may do wrong (raise anything, hang, stop without an end, send what is no text) becomes one
+ProviderError. Leaving the iterator cancels the call upstream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from headgate.kernel import HeadgateError, Passage, Usage
+from headgate.models import Call, Delta, End, Price, Provider, ProviderError, cost
+from headgate.serve.journey import Journey
+
+from .breaker import Admission, Outcome
+from .chain import Link
+from .targets import Target
+
+_CLOSE_S = 1.0
+_HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limit"})
+"""Failures that say nothing against a target's health: it answered, or asked for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One target of a chain, resolved and priced, with the body that it is sent. most: what one try can cost, nano."""
+
+    link: Link
+    state: Target
+    provider: Provider
+    model: str
+    price: Price | None
+    body: Mapping[str, Any]
+    most: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to ask and whom: targets in order, sources, and `tokens` as estimated for calls that never report.
+
+    total_s: how long all of it may take. hedge_s: how long the first target may be silent before the next is asked.
+    """
+
+    choices: list[Choice]
+    passages: tuple[Passage, ...]
+    examples: tuple[tuple[str, str], ...]
+    tokens: int
+    stream: bool
+    total_s: float | None = None
+    hedge_s: float | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Attempt:
+    """One call that was let pass; its usage is booked and its place given back when it ends, is cut off, or is left.
+
+    alone: its waiting is the request's waiting; whoever runs two at once keeps that account itself.
+    """
+
+    __slots__ = (
+        "admission", "alone", "begun", "characters", "choice", "facts", "finished", "journey", "outcome", "plan",
+        "sent", "start", "until", "usage",
+    )  # fmt: skip
+
+    def __init__(self, journey: Journey, plan: Plan, choice: Choice, admission: Admission) -> None:
+        self.journey, self.plan, self.choice, self.admission = journey, plan, choice, admission
+        self.begun = self.sent = self.finished = False
+        self.alone = True
+        self.usage: Usage | None = None
+        self.characters = 0
+        self.outcome = Outcome.LEFT
+        self.until: float | None = None
+        self.facts: dict[str, Any] = {"target": choice.link.target}
+        if admission == "probe":
+            self.facts["probe"] = True
+        self.start = journey.micros()
+        journey.attempts += 1
+        plan.attempts.append(self.facts)
+
+    async def events(self) -> AsyncGenerator[Delta | End, None]:
+        """Yield text, then exactly one end. Raises ProviderError and nothing else."""
+        plan, link = self.plan, self.choice.link
+        now = asyncio.get_running_loop().time
+        began = now()
+        deadline = began + (link.total_s or self.journey.runtime.timeout_s)
+        if self.until is not None:
+            deadline = min(deadline, self.until)
+        first_s, idle_s = (link.first_token_s, link.idle_s) if plan.stream else (None, None)
+        stream: Any = None
+        try:
+            stream = self._called(deadline - began)
+            until = deadline if first_s is None else min(deadline, began + first_s)
+            while True:
+                event = await self._next(stream, until)
+                if isinstance(event, End):
+                    self._ended(event)
+                    yield event
+                    return
+                self.begun = True
+                self.characters += len(event.text)
+                yield event
+                until = deadline if idle_s is None else min(deadline, now() + idle_s)
+        except ProviderError as problem:
+            self._note(problem)
+            raise
+        finally:
+            self.finish()
+            await _close(stream)
+
+    def finish(self) -> None:
+        """Book what was used, tell the target how it went, give the place back; a second call does nothing."""
+        if self.finished:
+            return
+        self.finished = True
+        try:
+            self._book()
+        finally:
+            self.choice.state.settle(self.admission, self.outcome)
+            if self.choice.link.concurrent:
+                self.choice.state.lane.leave()
+
+    def _called(self, timeout_s: float) -> Any:
+        plan, choice = self.plan, self.choice
+        try:
+            call = Call(choice.model, choice.body, plan.passages, plan.examples, plan.stream, timeout_s)
+            return choice.provider.chat(call)
+        except Exception as problem:
+            raise _broken(choice.link.target, problem) from problem
+
+    async def _next(self, stream: Any, until: float) -> Delta | End:
+        """Wait for the next event; the time counts as the provider's."""
+        target = self.choice.link.target
+        began = self.journey.micros()
+        self.sent = True
+        try:
+            async with asyncio.timeout_at(until):
+                event = await anext(stream)
+        except StopAsyncIteration:
+            raise ProviderError("the answer stopped before its end", code="provider_protocol", retryable=True) from None
+        except TimeoutError:
+            raise ProviderError(f"{target} took too long", code="provider_timeout") from None
+        except ProviderError as problem:
+            self.sent = problem.code == "provider_timeout"
+            raise
+        except Exception as problem:
+            raise _broken(target, problem) from problem
+        finally:
+            if self.alone:
+                self.journey.away_us += self.journey.micros() - began
+        if isinstance(event, End) or (isinstance(event, Delta) and isinstance(event.text, str)):
+            return event
+        raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
+
+    def _ended(self, end: End) -> None:
+        self.usage = end.usage
+        self.outcome = Outcome.OK
+        self.journey.model = self.choice.link.target
+        self.facts |= {"served": end.model, "finish_reason": end.finish_reason}
+        if end.fingerprint:
+            self.facts["fingerprint"] = end.fingerprint
+
+    def _book(self) -> None:
+        """Add what this call used; a call that was cut off is estimated, one that was refused used nothing."""
+        if self.usage is None and (self.begun or self.sent):
+            self.usage = Usage(self.plan.tokens, -(-self.characters // 4), estimated=True)
+        used = self.usage or Usage()
+        spent = cost(self.choice.price, used)
+        self.journey.usage = self.journey.usage + used
+        self.journey.cost_nano += spent
+        took = self.journey.micros() - self.start
+        self.facts |= {"took_us": took, "tokens": [used.input_tokens, used.output_tokens], "cost_nano": spent}
+
+    def _note(self, problem: ProviderError) -> None:
+        """Keep what went wrong: our code and the upstream's status, never its words (they may quote the prompt)."""
+        self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
+        self.facts["error"] = problem.code
+        if problem.upstream_status:
+            self.facts["upstream_status"] = problem.upstream_status
+
+
+async def _close(stream: Any) -> None:
+    """Close a provider's iterator, which cancels the call; one that does not close is left behind."""
+    close = getattr(stream, "aclose", None)
+    if close is None:
+        return
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await close()
+    except Exception:  # noqa: BLE001  plugin call: the request is over, nothing else can be done
+        return
+
+
+def _broken(target: str, problem: Exception) -> ProviderError:
+    code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
+    return ProviderError(f"{target} failed: {type(problem).__name__}", code=code)

@@ -1,0 +1,112 @@
+"""What is known of every target from earlier calls: health, retry budget, places. Called by `plan` and `generate`.
+
+A service: one for each serving process, built by `platform` and shared by its requests. In memory only; `snapshot`
+is what processes may tell each other. Evaluation brings none, so that each of its cases stands alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from .breaker import Admission, Breaker, Outcome
+from .lane import Lane
+from .retries import Retries
+
+LONGEST_REST_S = 300.0
+
+State = Literal["closed", "open", "half_open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One target as this process sees it; seconds are from now. half_open: the next call is a probe, or one runs."""
+
+    target: str
+    state: State
+    open_s: float
+    resting_s: float
+    in_flight: int
+    waiting: int
+
+
+class Target:
+    """One `provider/model`. What `admit` or `probe` returned must be settled exactly once."""
+
+    __slots__ = ("_monotonic", "_resting", "breaker", "in_flight", "lane", "name", "retries")
+
+    def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
+        self.name, self._monotonic = name, monotonic
+        self.breaker, self.retries, self.lane = Breaker(), Retries(), Lane()
+        self.in_flight = 0
+        self._resting = 0.0
+
+    def blocked(self) -> str:
+        """Return why no call may be made now, '' when one may: `rate_limited` or `breaker_open`."""
+        if not self._resting and not self.breaker.open:
+            return ""
+        now = self._monotonic()
+        if now < self._resting:
+            return "rate_limited"
+        return "breaker_open" if self.breaker.blocked(now) else ""
+
+    def admit(self) -> Admission | None:
+        """Let a call pass, past a rest too: whoever asks has waited it out. None: the breaker is open."""
+        admission = self.breaker.admit(self._monotonic())
+        self.in_flight += admission is not None
+        return admission
+
+    def probe(self) -> Admission | None:
+        """Let a call pass before its time; None while another one probes."""
+        admission = self.breaker.probe()
+        self.in_flight += admission is not None
+        return admission
+
+    def settle(self, admission: Admission, outcome: Outcome) -> None:
+        """Learn from a call that has ended."""
+        self.in_flight -= 1
+        self.breaker.settle(admission, outcome, self._monotonic())
+
+    def called(self) -> None:
+        """Count a first call, on which the retry budget depends."""
+        self.retries.called(self._monotonic())
+
+    def may_retry(self) -> bool:
+        """Draw one retry or hedged call; False when the budget is used up."""
+        return self.retries.take(self._monotonic())
+
+    def rest(self, seconds: float) -> None:
+        """Remember that the provider asked to be left alone; 5 minutes are believed at most."""
+        until = self._monotonic() + min(seconds, LONGEST_REST_S)
+        self._resting = max(self._resting, until)
+
+    def resting_s(self) -> float:
+        """Return the seconds for which the provider asked to be left alone, from now."""
+        return max(self._resting - self._monotonic(), 0.0) if self._resting else 0.0
+
+    def hint(self) -> Hint:
+        now = self._monotonic()
+        wait_s = self.breaker.wait_s(now)
+        state: State = "closed" if not self.breaker.open else "open" if wait_s else "half_open"
+        return Hint(self.name, state, wait_s, self.resting_s(), self.in_flight, self.lane.waiting)
+
+
+class Targets:
+    """All targets that were asked, by `provider/model`: as many as the releases of the process name, never more."""
+
+    __slots__ = ("_known", "_monotonic")
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._known: dict[str, Target] = {}
+
+    def of(self, name: str) -> Target:
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = Target(name, self._monotonic)
+        return found
+
+    def snapshot(self) -> tuple[Hint, ...]:
+        """Return what this process knows, sorted by target."""
+        return tuple(self._known[name].hint() for name in sorted(self._known))
