@@ -114,7 +114,7 @@ class Identity:
         """Read the keys, unless a short question tells that none was made or revoked since."""
         table = tables.api_key
         revoked, made = func.count(table.c.revoked_at), func.max(table.c.created_at)
-        with self.records.read() as tx:
+        with self.records.read(whole=False) as tx:
             [version] = tx.all(select(func.count().label("number"), revoked, made).select_from(table))
             if tuple(version.values()) == self._version:
                 return

@@ -45,11 +45,12 @@ class Environments:
     def read(self) -> Rows:
         """Return the rows as they are now: the same object while no environment has moved. It blocks: use a thread.
 
-        One short question tells whether anything moved, because every move raises a generation.
+        One short question tells whether anything moved, because every move raises a generation. The rows may be newer
+        than its answer, and are then read once more.
         """
         table = tables.environment
         served = table.c.stable.is_not(None)
-        with self.records.read() as tx:
+        with self.records.read(whole=False) as tx:
             [version] = tx.all(select(func.count().label("number"), func.sum(table.c.generation)).where(served))
             if tuple(version.values()) == self._version:
                 return self._read
