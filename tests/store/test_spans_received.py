@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from headgate.kernel import InvalidInput, SpanRecord, Unavailable
 from headgate.store import SpanQuery, Spans
+from headgate.store.spans import writer
 
 TRACE = "5" * 32
 ROOT = SpanRecord(
@@ -164,3 +170,59 @@ def test_many_senders_at_once_lose_nothing_and_store_nothing_twice(spans: Spans)
     found = spans.find(SpanQuery("acme", limit=99))
     assert len(found) == 20
     assert {(item.input_tokens, item.attributes["spans"]) for item in found} == {(200, 4)}
+
+
+def test_a_database_that_is_gone_is_told_at_once_and_nothing_is_kept(postgres_url: str, postgres: Any) -> None:
+    name = make_url(postgres_url).database
+    spans = Spans(postgres_url, writer=True)
+    postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgres.run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="cannot be written"):
+        spans.ingest(SPANS)
+    assert time.monotonic() - began < 10
+    postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert spans.ingest(SPANS) == 4
+    assert [item.requests for item in spans.rollups("acme", 0, 9e9)] == [1]
+    spans.close()
+
+
+def test_who_brings_more_than_fits_waits_and_is_told_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While nothing can be written, spans of a few senders wait in memory, and no more."""
+    file = tmp_path / "spans" / "spans.db"
+    spans = Spans(f"sqlite:///{file}", writer=True)
+    assert spans._writer is not None
+    monkeypatch.setattr(writer, "WEIGHT", 10_000)
+    ends: list[str] = []
+
+    def send(sender: int) -> None:
+        batch = [replace(CHAT, trace_id=f"{sender:032x}", attributes={"text": "x" * 6_000})]
+        try:
+            assert spans._writer is not None
+            ends.append(f"{spans._writer.ingest(batch, 1.5)} stored")
+        except Unavailable as problem:
+            ends.append(problem.hint)
+
+    with closing(sqlite3.connect(file, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        threads = [threading.Thread(target=send, args=(sender,)) for sender in range(8)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        assert spans._writer._weight <= 20_000
+        for thread in threads:
+            thread.join()
+        assert len(ends) == 8
+        assert {"too many spans wait", "the database does not answer"} == set(ends)
+        blocker.execute("ROLLBACK")
+    assert spans.ingest([ROOT]) == 1
+    spans.close()
+
+
+def test_after_closing_nothing_is_acknowledged(spans_url: str) -> None:
+    spans = Spans(spans_url, writer=True)
+    spans.close()
+    with pytest.raises(Unavailable):
+        spans.ingest([ROOT])
