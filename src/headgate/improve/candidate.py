@@ -188,8 +188,9 @@ def make_release(run: Run) -> Done:
     """Register the release that is served with this model's pin replaced, so that no other change sneaks in."""
     labels, model = run.journal.facts("labels"), run.journal.facts("train")["model"]
     pins = {**run.manifest.pins, run.trained.path: Pin(kind="model", digest=model)}
-    people = ", ".join(f"{person} {count}" for person, count in labels["people"].items())
-    note = f"{run.trained.path} retrained ({run.journal.id}), labels: {people or 'none new'}"
+    count, people = sum(labels["people"].values()), ", ".join(labels["people"])
+    learned = f"on {count} new labels by {people}" if count else "without new labels"
+    note = f"{run.trained.path} retrained {learned}"
     wanted = ReleaseRegister(app=run.manifest.app, pins=pins, providers=run.manifest.providers, note=note[:500])
     made = run.change("release.register", run.trained.path, lambda ctx: register(ctx, wanted))
     return f"{short(made.digest)}: what is served, with {run.trained.path} {short(model)}", {"release": made.digest}

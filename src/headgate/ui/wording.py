@@ -116,7 +116,7 @@ def age(value: Any, now: float) -> str:
     raise AssertionError("the last step has no end")
 
 
-def sort(state: Any) -> str:
+def news(state: Any) -> str:
     """Which of the four sorts of news a state is: good, warn, bad, info; '' for none of them."""
     return _SORTS.get(str(state), "")
 
@@ -128,5 +128,5 @@ def pretty(value: Any) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "digest": digest, "money": money, "duration": duration, "share": share, "number": number, "exact": exact,
-    "clock": clock, "age": age, "sort": sort, "pretty": pretty, "measured": measured,
+    "clock": clock, "age": age, "news": news, "pretty": pretty, "measured": measured,
 }  # fmt: skip
