@@ -17,7 +17,6 @@ from .attempt import Attempt, Choice, Plan
 from .lane import Crowded
 from .retries import LONGEST_PAUSE_S, pause
 
-
 _BUSY = frozenset({None, 429, 503, 529})
 """Statuses whose Retry-After speaks for all callers, not for this call alone (RFC 9110 10.2.3; 529 is Anthropic's)."""
 

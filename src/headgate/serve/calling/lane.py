@@ -25,6 +25,7 @@ class _Waiter:
     key: str
     limit: int
     place: asyncio.Future[None] = field(repr=False)
+    listed: bool = True
 
 
 class Lane:
@@ -68,16 +69,19 @@ class Lane:
     def leave(self) -> None:
         """Give a place back; the key whose turn it is gets it."""
         self.active -= 1
-        for _ in range(len(self._waiting)):
+        for _ in range(self.waiting):
+            if not self._waiting:
+                return
             key, waiters = next(iter(self._waiting.items()))
             self._waiting.move_to_end(key)
-            if waiters[0].limit <= self.active:
-                continue
             waiter = waiters[0]
-            self._forget(waiter)
-            self.active += 1
-            waiter.place.set_result(None)
-            return
+            if waiter.place.done():  # cancelled, and not yet told
+                self._forget(waiter)
+            elif waiter.limit > self.active:
+                self._forget(waiter)
+                self.active += 1
+                waiter.place.set_result(None)
+                return
 
     def _make_room(self, key: str) -> bool:
         """Send the newest waiter of the key that waits most away, if `key` waits less even with one more."""
@@ -86,21 +90,23 @@ class Lane:
             return False
         waiter = most[-1]
         self._forget(waiter)
-        waiter.place.set_exception(_crowded("queue_full", 1.0))
+        if not waiter.place.done():
+            waiter.place.set_exception(_crowded("queue_full", 1.0))
         return True
 
     def _forget(self, waiter: _Waiter) -> None:
         waiters = self._waiting[waiter.key]
         waiters.remove(waiter)
+        waiter.listed = False
         self.waiting -= 1
         if not waiters:
             del self._waiting[waiter.key]
 
     def _gave_up(self, waiter: _Waiter) -> None:
         place = waiter.place
-        if not place.done() or place.cancelled():
+        if waiter.listed:
             self._forget(waiter)
-        elif place.exception() is None:
+        elif not place.cancelled() and place.exception() is None:
             self.leave()
 
 

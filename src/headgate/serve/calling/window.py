@@ -29,7 +29,7 @@ class Window:
 
     def sums(self, now: float) -> tuple[int, int]:
         """Return both counts of the last `span_s` seconds."""
-        oldest = int(now / self._part_s) - self._parts + 1
+        oldest = max(int(now / self._part_s) - self._parts + 1, 0)
         live = [place for place, stamp in enumerate(self._stamps) if stamp >= oldest]
         return sum(self._first[place] for place in live), sum(self._second[place] for place in live)
 
