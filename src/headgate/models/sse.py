@@ -23,17 +23,31 @@ class EventParser:
         self._size = 0
         self._after_cr = False
         self._first = True
+        self.broken: StreamBroken | None = None
 
     def feed(self, chunk: bytes) -> list[str]:
-        """Return the data of completed events, in order. Raises StreamBroken for a line over the limit or bad UTF-8."""
+        """Return the data of completed events, in order. Raises StreamBroken for a line over the limit or bad UTF-8.
+
+        The trap: events completed before a bad line are returned, and `broken` then holds what would be raised next.
+        """
+        if self.broken is not None:
+            raise self.broken
         self._buffer += chunk
         events: list[str] = []
+        try:
+            self._read(events)
+        except StreamBroken as problem:
+            self.broken = problem
+            if not events:
+                raise
+        return events
+
+    def _read(self, events: list[str]) -> None:
         while (line := self._line()) is not None:
             if event := self._take(line):
                 events.append(event)
         if len(self._buffer) > self._max_line:
             raise StreamBroken(f"a line is longer than {self._max_line} bytes")
-        return events
 
     def end(self) -> list[str]:
         """Return the event that the stream's end cut off before its empty line, if its lines are complete."""

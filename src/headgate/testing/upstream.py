@@ -1,4 +1,4 @@
-"""A stand-in for an OpenAI-compatible server on loopback, which behaves and, on request, misbehaves.
+"""A stand-in for model providers on loopback (OpenAI, Anthropic, Gemini), which behaves and, on request, misbehaves.
 
 Run by tests and the demo: `python -m headgate.testing.upstream --port 9000 --bill bill.jsonl`, or in process with
 `running()`. It keeps its own bill: one line per paid request, on disk before the first byte of the answer, so that
@@ -14,33 +14,32 @@ import json
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from headgate.kernel import Usage, new_id, units
+from headgate.kernel import Usage, units
 from headgate.models import Price, cost
 
+from .dialects import Dialect, dialect_of, event
 from .gullible import reply
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Fault = Literal[
-    "429", "500", "html502", "garbage", "cut_before", "cut_after", "stall", "drip", "no_done", "no_usage", "no_finish",
-    "filtered", "redirect", "off",
+    "429", "500", "html502", "garbage", "bad_utf8", "cut_before", "cut_after", "cut_line", "cut_tool", "stall", "drip",
+    "long_line", "no_done", "no_usage", "no_finish", "filtered", "redirect", "error_mid", "empty", "wrong_type",
+    "whole", "off",
 ]  # fmt: skip
-"""cut_*: the connection closes before or after the first words. stall: silence after them. drip: a letter at a time."""
+"""cut_*: the connection closes before or after the first words, in a line, or in a tool's arguments. stall: silence
+after the first words. drip: a letter at a time. long_line: 100 MiB without an end. no_*: left out. empty, wrong_type
+(a page of HTML): 200 and no answer. error_mid: an error after the first words. whole: no stream, though asked for."""
 
-_REFUSALS: Mapping[str, tuple[int, str, bytes]] = {
-    "429": (429, "application/json", b'{"error": {"message": "slow down", "type": "rate_limit_error"}}'),
-    "500": (500, "application/json", b'{"error": {"message": "broken", "type": "server_error"}}'),
-    "html502": (502, "text/html", b"<html><body><h1>502 Bad Gateway</h1></body></html>"),
-    "filtered": (400, "application/json", b'{"error": {"message": "filtered", "code": "content_filter"}}'),
-    "redirect": (307, "text/plain", b"elsewhere"),
-}
+_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+_LONG = 101 * 1024 * 1024
 
 
 class Gone(Exception):
@@ -49,6 +48,16 @@ class Gone(Exception):
 
 class Cut(Exception):
     """The server closes the connection in the middle of an answer."""
+
+
+@dataclass
+class Speech:
+    """One request: the wire it came by, its body, whether the answer is streamed, and what goes wrong."""
+
+    dialect: Dialect
+    body: dict[str, Any]
+    stream: bool
+    fault: Fault = "off"
 
 
 @dataclass
@@ -71,8 +80,10 @@ class Upstream:
             return
         body = await _body(receive)
         route = (scope["method"], scope["path"].removeprefix("/v1"))
-        if route == ("POST", "/chat/completions"):
-            await self._chat(json.loads(body), receive, send)
+        spoken = dialect_of(scope["path"]) if scope["method"] == "POST" else None
+        if spoken:
+            asked = json.loads(body)
+            await self._chat(Speech(spoken[0], asked, spoken[1] or bool(asked.get("stream"))), receive, send)
         elif route == ("POST", "/_faults"):
             wanted = json.loads(body)
             self.misbehave(wanted["kind"], int(wanted.get("times", 1)))
@@ -90,19 +101,19 @@ class Upstream:
             raise ValueError(f"there is no fault {kind!r}; known: {', '.join(get_args(Fault))}")
         self.fault, self.times = kind, times
 
-    async def _chat(self, body: dict[str, Any], receive: Receive, send: Send) -> None:
+    async def _chat(self, speech: Speech, receive: Receive, send: Send) -> None:
         self.requests += 1
-        self.bodies.append(body)
+        self.bodies.append(speech.body)
         del self.bodies[:-1000]
-        fault = self._next_fault()
+        speech.fault = self._next_fault()
         self.active += 1
         try:
             await _wait(self.latency_s, receive)
-            if fault in _REFUSALS:
-                status, kind, content = _REFUSALS[fault]
+            if refusal := _refusal(speech):
+                status, kind, content = refusal
                 await _send(send, status, kind, content, {"retry-after": "1", "location": "/elsewhere"})
                 return
-            await self._speak(body, fault, receive, send)
+            await self._speak(speech, receive, send)
         except Gone:
             self.left += 1
         finally:
@@ -114,32 +125,33 @@ class Upstream:
         self.times -= 1
         return self.fault
 
-    async def _speak(self, body: dict[str, Any], fault: Fault, receive: Receive, send: Send) -> None:
-        text = reply(body)
-        asked = sum(len(str(message)) for message in body.get("messages") or [])
-        usage = Usage(-(-asked // 4), -(-len(text) // 4))
+    async def _speak(self, speech: Speech, receive: Receive, send: Send) -> None:
+        asked = speech.dialect.asked(speech.body)
+        text, fault = reply(asked), speech.fault
+        length = sum(len(str(message)) for message in asked.get("messages") or [])
+        usage = Usage(-(-length // 4), -(-len(text) // 4))
         if self.bill:
-            await asyncio.to_thread(self._charge, body, usage)
-        if body.get("stream"):
-            await _stream(body, text, usage, fault, (receive, send))
+            await asyncio.to_thread(self._charge, asked, usage)
+        if speech.stream and fault != "whole":
+            await _stream(speech, text, usage, (receive, send))
             return
-        answer = _head(body, "chat.completion") | {
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-            "usage": _usage(usage),
-        }
-        if fault == "no_usage":
-            del answer["usage"]
-        if fault == "no_finish":
-            answer["choices"][0]["finish_reason"] = None
-        content = b'{"choices": [{]' if fault == "garbage" else json.dumps(answer).encode()
-        if fault in ("cut_before", "cut_after", "stall"):
+        answer = speech.dialect.whole(
+            speech.body, text, None if fault == "no_usage" else usage, ended=fault != "no_finish"
+        )
+        content = json.dumps(answer).encode()
+        if fault == "long_line":
+            await _start(send, "application/json")
+            await _endless(receive, send)
+            raise Cut
+        if fault in _CUTS:
             await _start(send, "application/json", len(content))
             await send(
                 {"type": "http.response.body", "body": content[: 0 if fault == "cut_before" else 40], "more_body": True}
             )
             await _wait(3600 if fault == "stall" else 0.05, receive)
             raise Cut
-        await _send(send, 200, "application/json", content, {})
+        spoilt = {"garbage": b'{"choices": [{]', "bad_utf8": b'{"text": "\xff\xfe"}', "cut_tool": content[:-9]}
+        await _send(send, 200, "application/json", spoilt.get(fault, content), {})
 
     def _charge(self, body: Mapping[str, Any], usage: Usage) -> None:
         """Write one line to the bill and wait until it is on disk."""
@@ -160,61 +172,85 @@ class Upstream:
             os.fsync(file.fileno())
 
 
-async def _stream(body: Mapping[str, Any], text: str, usage: Usage, fault: Fault, wire: tuple[Receive, Send]) -> None:
+def _refusal(speech: Speech) -> tuple[int, str, bytes] | None:
+    """Return the whole answer of a fault that lets the model say nothing."""
+    fault, dialect = speech.fault, speech.dialect
+    if fault in ("429", "500") or (fault == "error_mid" and not speech.stream):
+        status = 503 if fault == "error_mid" else int(fault)
+        shown = 200 if fault == "error_mid" else status
+        return shown, "application/json", json.dumps(dialect.error(status)).encode()
+    if fault == "filtered":
+        status, document = dialect.filtered()
+        if status == 200 and speech.stream:
+            return status, "text/event-stream", event(document)
+        return status, "application/json", json.dumps(document).encode()
+    kind = "text/event-stream" if speech.stream else "application/json"
+    fixed = {
+        "html502": (502, "text/html", _PAGE),
+        "wrong_type": (200, "text/html", _PAGE),
+        "redirect": (307, "text/plain", b"elsewhere"),
+        "empty": (200, kind, b""),
+    }
+    return fixed.get(fault)
+
+
+async def _stream(speech: Speech, text: str, usage: Usage, wire: tuple[Receive, Send]) -> None:
     receive, send = wire
     await _start(send, "text/event-stream")
-    async for event in _events(body, text, usage, fault):
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-        if event is _PAUSE:
-            await _wait(3600 if fault == "stall" else 0.01, receive)
-        if event is _CUT:
+    for piece in _events(speech, text, usage):
+        if piece is _ENDLESS:
+            await _endless(receive, send)
+            raise Cut
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if piece is _PAUSE:
+            await _wait(3600 if speech.fault == "stall" else 0.01, receive)
+        if piece is _CUT or piece is _HALF_LINE:
             await _wait(0.05, receive)
             raise Cut
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 _PAUSE = b": pause\n\n"
-_CUT = b'data: {"choi'
+_CUT = b": cut\n\n"
+_HALF_LINE = b'data: {"choi'
+_ENDLESS = b"data: "
+_CUTS = ("cut_before", "cut_after", "cut_line", "stall")
 
 
-async def _events(body: Mapping[str, Any], text: str, usage: Usage, fault: Fault) -> AsyncIterator[bytes]:
-    """Yield server-sent events as bytes; the two marks tell the sender to pause or to cut the connection."""
-    head = _head(body, "chat.completion.chunk")
+def _events(speech: Speech, text: str, usage: Usage) -> Iterator[bytes]:
+    """Yield server-sent events as bytes; the marks tell the sender to pause, to cut the connection, to go on and on."""
+    fault, dialect, body = speech.fault, speech.dialect, speech.body
+    counted = None if fault == "no_usage" else usage
     if fault == "cut_before":
-        yield _CUT
-    yield _event(head, {"role": "assistant", "content": ""})
+        yield _HALF_LINE
+    yield dialect.opening(body, counted)
     if fault == "garbage":
         yield b"data: {not json\n\n"
+    if fault == "cut_tool":
+        yield dialect.tool(body)
+        yield _HALF_LINE
     pieces = list(text) if fault == "drip" else [f"{word} " for word in text.split(" ")]
     pieces[-1] = pieces[-1].removesuffix(" ")
     for number, piece in enumerate(pieces):
-        yield _event(head, {"content": piece})
-        if number == 1 and fault == "cut_after":
-            yield _CUT
-        if fault == "drip" or (number == 1 and fault == "stall"):
+        yield dialect.piece(body, piece)
+        if fault == "drip":
             yield _PAUSE
-    if fault != "no_finish":
-        yield _event(head, {}, "stop")
-    if (body.get("stream_options") or {}).get("include_usage") and fault != "no_usage":
-        yield b"data: " + json.dumps({**head, "choices": [], "usage": _usage(usage)}).encode() + b"\n\n"
+        if number == min(1, len(pieces) - 1):
+            yield from _second(fault, dialect)
+    yield dialect.closing(body, counted, ended=fault != "no_finish")
     if fault != "no_done":
-        yield b"data: [DONE]\n\n"
+        yield dialect.last()
 
 
-def _event(head: Mapping[str, Any], delta: Mapping[str, Any], reason: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": reason}
-    return f"data: {json.dumps({**head, 'choices': [choice]})}\n\n".encode()
-
-
-def _head(body: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    model = str(body.get("model") or "stand-in")
-    base = {"id": new_id("chat"), "object": kind, "created": int(time.time()), "model": model}
-    return {**base, "system_fingerprint": "fp_stand_in"}
-
-
-def _usage(usage: Usage) -> dict[str, int]:
-    total = usage.input_tokens + usage.output_tokens
-    return {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens, "total_tokens": total}
+def _second(fault: Fault, dialect: Dialect) -> Iterator[bytes]:
+    """Yield what goes wrong after the second word."""
+    marks = {"cut_after": _CUT, "cut_line": _HALF_LINE, "stall": _PAUSE, "long_line": _ENDLESS}
+    if fault in marks:
+        yield marks[fault]
+    elif fault == "bad_utf8":
+        yield b'data: {"text": "\xff\xfe"}\n\n'
+    elif fault == "error_mid":
+        yield event(dialect.error(503), "error")
 
 
 async def _body(receive: Receive) -> bytes:
@@ -224,6 +260,14 @@ async def _body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         if not message.get("more_body"):
             return bytes(body)
+
+
+async def _endless(receive: Receive, send: Send) -> None:
+    """Send 100 MiB without the end of a line, as long as anybody listens."""
+    piece = b"x" * (1024 * 1024)
+    for _ in range(_LONG // len(piece)):
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await _wait(0.001, receive)
 
 
 async def _wait(seconds: float, receive: Receive) -> None:

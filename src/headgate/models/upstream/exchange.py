@@ -105,6 +105,8 @@ async def _chunks(reply: Reply, decoder: Decoder) -> AsyncGenerator[Any]:
                 if decoder.finished:
                     await _drain(reply)
                     return
+            if parser.broken is not None:
+                raise parser.broken
         for data in parser.end():
             if data.strip() != "[DONE]":
                 yield _must_json(data.encode())
