@@ -14,7 +14,7 @@ from headgate.kernel import Usage, plugins
 from headgate.models import Call, Delta, End
 from headgate.models.transport import Reply
 from headgate.models.upstream.exchange import exchange
-from headgate.testing.dialects import AnthropicDialect, Dialect, OpenAIDialect
+from headgate.testing.dialects import AnthropicDialect, Dialect, GeminiDialect, OpenAIDialect
 
 FIXTURES = Path(__file__).parents[2] / "../shared/data/fixtures/openai"
 CALL = Call("m", {"messages": [{"role": "user", "content": "hello"}]}, stream=True)
@@ -23,6 +23,7 @@ WORDS = ("Größe ", "日本語 ", "🙂", " [1]\r\n", "data: x\n\n", "end")
 DIALECTS: dict[str, Dialect] = {
     "openai-chat": OpenAIDialect(),
     "anthropic-messages": AnthropicDialect(),
+    "gemini-contents": GeminiDialect(),
 }
 
 

@@ -18,7 +18,10 @@ _LONGEST_S = 3600.0
 _WORDS = (
     ("content_filter", ("content_filter", "content_policy")),
     ("provider_rate_limit", ("rate_limit", "insufficient_quota", "resource_exhausted", "throttling")),
-    ("provider_auth", ("authentication", "invalid_api_key", "permission", "unauthenticated", "accessdenied")),
+    (
+        "provider_auth",
+        ("authentication", "api_key", "permission", "unauthenticated", "accessdenied"),
+    ),
     ("provider_timeout", ("timeout", "deadline_exceeded")),
 )
 _REJECTED = ("invalid_request", "invalid_argument", "not_found", "validation")
