@@ -17,10 +17,11 @@ demo: $(VENV)/.demo ## run the whole story on this machine, offline (about a min
 	@$(BIN)/python examples/demo/demo.py $(DEMO)
 
 test: $(VENV)/.dev ## run every test
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 test-fast: $(VENV)/.dev ## run the tests that take seconds
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not alone"
 
 check: $(VENV)/.dev ## lint, format, types, floors
 	$(BIN)/ruff check src tests benchmarks examples docs

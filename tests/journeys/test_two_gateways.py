@@ -15,7 +15,7 @@ from tests.journeys.gateways import NAMES, STATUSES, Load, Move, Project, Seen, 
 from headgate.platform import live_server
 from headgate.store import SpanQuery, Spans
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 REQUESTS, FLIPS, ROLLBACKS, CONNECTIONS = 100_000, 200, 50, 8
 
 
