@@ -19,6 +19,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from headgate.kernel import Duration
 
+CHAINS = (
+    "chains of models, asked from left to right: lists of `provider/model` or of `{any: [{provider/model: weight}]}`; "
+    "or mappings with `targets`, `first_token`, `idle`, `total`, `retries`, `hedge` and, by target, `limits` "
+    "(`concurrent`, `queue`, `wait` and the times again)"
+)
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 

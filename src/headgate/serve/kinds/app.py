@@ -38,7 +38,7 @@ from headgate.kernel import (
 )
 from headgate.serve.calling.chain import chain_targets
 
-from ._chains import ChainOf
+from ._chains import CHAINS, ChainOf
 from ._changes import changed_values
 from ._references import prompt_at, variables
 from ._wiring import check_labels, check_names, check_prompts, check_sources, read_contract
@@ -100,7 +100,7 @@ class App(BaseModel):
     contract: ContractPath
     policy: PolicyPath | None = None
     route: Route
-    llms: dict[str, ChainOf] = {}
+    llms: Annotated[dict[str, ChainOf], Field(description=CHAINS)] = {}
     verify: Verify = Verify()
     fallback: PromptPath
     context: Context = Context()
