@@ -6,13 +6,15 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
-
-from headgate.store.records import upsert
+from sqlalchemy import BigInteger, Connection, Double, Integer, LargeBinary, Table, Text
 
 Values = tuple[Any, ...]
 Again = Callable[[Values], Values]
 _TRIES = 100
+_REAL = "double precision"
+_TYPES: dict[type[Any], str] = {
+    Text: "text", BigInteger: "bigint", Integer: "integer", Double: _REAL, LargeBinary: "bytea",
+}  # fmt: skip
 
 
 class Insert:
@@ -29,7 +31,9 @@ class Insert:
         self._at = [self._names.index(name) for name in key]
         self._again = again
         self._table, self._key, self._sqlite, self._replace = table, key, dialect == "sqlite", replace
-        self._statement: Any = self._sql() if self._sqlite else self._compiled(dialect)
+        self._types = [_TYPES[type(column.type)] for column in table.columns]
+        marks = f"VALUES ({', '.join('?' * len(self._names))})"
+        self._statement = self._sql(marks) if self._sqlite else self._of_arrays()
 
     def __call__(self, connection: Connection, rows: Sequence[Values]) -> dict[int, Values]:
         """Add rows; return those that were stored, as stored, by their place. Errors: the driver's or SQLAlchemy's."""
@@ -42,7 +46,9 @@ class Insert:
                 return dict(self._one_by_one(cursor, rows))
             finally:
                 cursor.close()
-        found = connection.execute(self._statement, [dict(zip(self._names, row, strict=True)) for row in rows])
+        columns = zip(self._types, zip(*rows, strict=True), strict=True)
+        arrays = tuple([_float(value) for value in each] if name == _REAL else list(each) for name, each in columns)
+        found = connection.exec_driver_sql(self._statement, arrays)
         return self._stored(rows, {tuple(row) for row in found})
 
     def _one_by_one(self, cursor: Any, rows: Sequence[Values]) -> Iterator[tuple[int, Values]]:
@@ -68,20 +74,17 @@ class Insert:
                 stored[place] = row
         return stored
 
-    def _sql(self) -> str:
-        columns, marks = ", ".join(f'"{name}"' for name in self._names), ", ".join("?" * len(self._names))
+    def _sql(self, marks: str) -> str:
+        columns = ", ".join(f'"{name}"' for name in self._names)
         changes = ", ".join(f'"{name}" = excluded."{name}"' for name in self._names if name not in self._key)
         action = f"UPDATE SET {changes}" if self._replace else "NOTHING"
-        return (
-            f'INSERT INTO "{self._table.name}" ({columns}) VALUES ({marks}) '
-            f"ON CONFLICT ({', '.join(self._key)}) DO {action}"
-        )
+        return f'INSERT INTO "{self._table.name}" ({columns}) {marks} ON CONFLICT ({", ".join(self._key)}) DO {action}'
 
-    def _compiled(self, dialect: str) -> Any:
-        statement = upsert(dialect, self._table)
-        if self._replace:
-            changes = {name: statement.excluded[name] for name in self._names if name not in self._key}
-            statement = statement.on_conflict_do_update(index_elements=self._key, set_=changes)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=self._key)
-        return statement.returning(*(self._table.c[name] for name in self._key))
+    def _of_arrays(self) -> str:
+        """Return a statement that takes each column as one array, a tenth of the work of a value at a time."""
+        arrays = ", ".join(f"%s::{name}[]" for name in self._types)
+        return f"{self._sql(f'SELECT * FROM unnest({arrays})')} RETURNING {', '.join(self._key)}"
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -26,6 +26,7 @@ _SEARCHED = (
     "CREATE INDEX IF NOT EXISTS ix_request_attributes ON request USING gin (string_to_array(attributes, E'\\x1f'))",
     "CREATE INDEX IF NOT EXISTS ix_request_status ON request (project_id, status, id)",
     "CREATE INDEX IF NOT EXISTS ix_request_release ON request (project_id, release, id)",
+    "CREATE INDEX IF NOT EXISTS ix_request_session ON request (project_id, session, id)",
 )
 
 
