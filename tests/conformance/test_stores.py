@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from headgate.kernel import Exhausted, NotFound, RequestRecord
-from headgate.store import Blobs, Limit, Records, SpanQuery, Spans, audit, jobs, ledger, tables
+from headgate.store import Blobs, Hold, Limit, Records, SpanQuery, Spans, audit, jobs, ledger, tables
 
 RECORDS = {"file": "sqlite:///{folder}/records.db", "memory": "sqlite://", "postgresql": "{postgres}"}
 SPANS = {"file": "sqlite:///{folder}/spans.db", "memory": "sqlite://", "postgresql": "{postgres}"}
@@ -57,7 +57,8 @@ def test_a_change_and_everything_it_writes_is_one_transaction(any_records: Recor
             tx.execute(insert(tables.project).values(id=name, created_at=1))
             jobs.enqueue(tx, "acme", id=name, operation="x", arguments={}, person="person_a", now=1)
             audit.append(tx, project="acme", at=1, actor="person_a", action="x", target=name, detail={})
-            ledger.reserve(tx, "acme", name, amount, [Limit("key:a", "2026-01-01", 10)], now=1, lease_s=60)
+            hold = Hold(name, Limit("key:a", "cost", "2026-01-01", 10), amount)
+            ledger.reserve(tx, "acme", [hold], now=1, lease_s=60)
 
     act("one", 7)
     with pytest.raises(Exhausted):
@@ -66,7 +67,7 @@ def test_a_change_and_everything_it_writes_is_one_transaction(any_records: Recor
     with any_records.read() as tx:
         assert [row["id"] for row in tx.all(select(tables.project).order_by(tables.project.c.id))] == ["one", "three"]
         assert audit.verify(tx, "acme") == audit.AuditReport(True, 2)
-        assert ledger.balance(tx, "acme", "key:a", "2026-01-01").reserved == 10
+        assert ledger.balance(tx, "acme", "key:a", "cost", "2026-01-01").reserved == 10
         assert jobs.get(tx, "acme", "three").state == "queued"
         with pytest.raises(NotFound):
             jobs.get(tx, "acme", "two")

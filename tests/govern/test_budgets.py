@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headgate.govern import BudgetQuery, list_budgets
 from headgate.kernel import Principal, day
-from headgate.store import Blobs, Context, Limit, Records, Secret, Spans, Store, ledger
+from headgate.store import Blobs, Context, Hold, Limit, Records, Secret, Spans, Store, ledger
 from headgate.testing import FakeClock
 from headgate.testing.served import do, serving
 
@@ -33,27 +33,27 @@ def test_budgets_stand_at_zero_before_anybody_spends_and_tell_what_was_spent(tmp
     assert do(tmp_path, "release.promote", {"release": release, "environment": "dev"}, **mine)["moved"]
 
     app, own = do(tmp_path, "budget.list", {}, **mine)["budgets"]
-    assert (app["scope"], app["limit_usd"], app["left_usd"], app["settled_usd"]) == ("app:support", "50", "50", "0")
-    assert (own["name"], own["limit_usd"]) == ("p-app", "7")
+    assert (app["scope"], app["limit"], app["left"], app["settled"]) == ("app:support", "50", "50", "0")
+    assert (own["name"], own["limit"]) == ("p-app", "7")
     with serving(tmp_path) as served:
         body = served.chat("How long?", "support@dev", max_tokens=50)
         status, answer, _ = served.request("POST", "/v1/chat/completions", body, key=key["token"])
         assert status == 200, answer
         rows = do(tmp_path, "budget.list", {}, HEADGATE_URL=served.url, **mine)["budgets"]
-    taken = [float(row["settled_usd"]) + float(row["reserved_usd"]) for row in rows]
+    taken = [float(row["settled"]) + float(row["reserved"]) for row in rows]
     assert min(taken) > 0, rows
     for row in do(tmp_path, "budget.list", {"scope": "app:support"}, **mine)["budgets"]:
-        assert float(row["settled_usd"]) > 0
-        assert float(row["reserved_usd"]) == 0, "the server settles what it held when it stops"
-        assert float(row["left_usd"]) == 50 - float(row["settled_usd"])
+        assert float(row["settled"]) > 0
+        assert float(row["reserved"]) == 0, "the server settles what it held when it stops"
+        assert float(row["left"]) == 50 - float(row["settled"])
 
 
 def test_a_frozen_budget_leaves_nothing(records: Records, clock: FakeClock) -> None:
-    limit = Limit("app:support", day(clock.now()), 2_000_000_000)
+    limit = Limit("app:support", "cost", day(clock.now()), 2_000_000_000)
     store = Store(records, Blobs("memory://"), Spans("sqlite://", writer=False), Secret(b"s" * 32))
     who = Principal("person_a", "acme", frozenset({"viewer"}))
     with records.begin() as tx:
-        ledger.reserve(tx, "acme", "r1", 1_000_000_000, (limit,), now=clock.now(), lease_s=60)
-        ledger.settle(tx, "acme", "r1", 3_000_000_000, now=clock.now())
+        ledger.reserve(tx, "acme", [Hold("r1", limit, 1_000_000_000)], now=clock.now(), lease_s=60)
+        ledger.settle(tx, "acme", {"r1": 3_000_000_000}, now=clock.now())
         found = list_budgets(Context(tx, who, clock, store), BudgetQuery()).budgets
-    assert [(row.frozen, row.limit_usd, row.left_usd, row.settled_usd) for row in found] == [(True, "2", "0", "3")]
+    assert [(row.frozen, row.limit, row.left, row.settled) for row in found] == [(True, "2", "0", "3")]

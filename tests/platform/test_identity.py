@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headgate.kernel import Denied, Principal
+from headgate.kernel import Denied, Principal, Rate
 from headgate.platform import Caller, Identity, Performer
 from headgate.store import Store
 from headgate.testing import FakeClock
@@ -62,7 +62,7 @@ def test_a_key_proves_its_person_roles_and_budget(identity: Identity, store: Sto
     known = identity.identify(Caller(token=made["token"]))
     assert known is not None
     assert known.principal == Principal("person_b", "acme", frozenset({"app"}), made["id"], verified=True)
-    assert known.per_day == 2_000_000_000
+    assert known.limits == ((f"key:{known.principal.key_id}", (Rate("cost", "day", 2_000_000_000),)),)
 
 
 def test_a_revoked_key_is_unknown(identity: Identity, store: Store, clock: FakeClock) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headgate.kernel import Exhausted
+from headgate.kernel import Exhausted, Rate, Unit
 from headgate.serve.budget import FLOOR, LEASE_S, Purse
 from headgate.store import Balance, Limit, Records, ledger
 
@@ -30,20 +30,24 @@ class Clock:
 
 def stands(records: Records, scope: str = "app:support") -> Balance:
     with records.read() as tx:
-        return ledger.balance(tx, "acme", scope, DAY)
+        return ledger.balance(tx, "acme", scope, "cost", DAY)
+
+
+def money(nano: int) -> dict[Unit, int]:
+    return {"cost": nano}
 
 
 def limits(purse: Purse, dollars: float) -> tuple[Limit, ...]:
-    return (purse.limit("app:support", int(dollars * DOLLAR)),)
+    return (purse.limit("app:support", Rate("cost", "day", int(dollars * DOLLAR))),)
 
 
 async def test_a_slice_is_an_eighth_and_then_decides_in_memory(records: Records) -> None:
     purse = Purse(records, Clock())
-    lease = await purse.reserve("acme", limits(purse, 8), 1_000)
+    lease = await purse.reserve("acme", limits(purse, 8), money(1_000))
     assert stands(records).reserved == DOLLAR
     for _ in range(50):
-        (await purse.reserve("acme", limits(purse, 8), 1_000)).settle(500)
-    lease.settle(500)
+        (await purse.reserve("acme", limits(purse, 8), money(1_000))).settle(money(500))
+    lease.settle(money(500))
     assert stands(records) == Balance(8 * DOLLAR, 0, DOLLAR)
     await purse.close()
     assert stands(records) == Balance(8 * DOLLAR, 51 * 500, 0)
@@ -51,10 +55,10 @@ async def test_a_slice_is_an_eighth_and_then_decides_in_memory(records: Records)
 
 async def test_below_the_floor_every_request_goes_to_the_ledger(records: Records) -> None:
     purse = Purse(records, Clock())
-    small = limits(purse, 8 * (FLOOR - 8) / DOLLAR)
-    lease = await purse.reserve("acme", small, 1_000)
+    small = limits(purse, 8 * (FLOOR["cost"] - 8) / DOLLAR)
+    lease = await purse.reserve("acme", small, money(1_000))
     assert stands(records).reserved == 1_000
-    lease.settle(10)
+    lease.settle(money(10))
     await purse.close()
     assert stands(records).settled == 10
     assert stands(records).reserved == 0
@@ -62,19 +66,19 @@ async def test_below_the_floor_every_request_goes_to_the_ledger(records: Records
 
 async def test_what_is_used_up_says_so(records: Records) -> None:
     purse = Purse(records, Clock())
-    (await purse.reserve("acme", limits(purse, 0.000001), 900)).settle(900)
+    (await purse.reserve("acme", limits(purse, 0.000001), money(900))).settle(money(900))
     with pytest.raises(Exhausted, match="budget of app support") as caught:
-        await purse.reserve("acme", limits(purse, 0.000001), 200)
+        await purse.reserve("acme", limits(purse, 0.000001), money(200))
     assert caught.value.retry_after > 0
     await purse.close()
 
 
 async def test_each_limit_binds(records: Records) -> None:
     purse = Purse(records, Clock())
-    both = (purse.limit("key:k1", 1_000), purse.limit("app:support", DOLLAR))
-    (await purse.reserve("acme", both, 800)).settle(800)
+    both = (purse.limit("key:k1", Rate("cost", "day", 1_000)), purse.limit("app:support", Rate("cost", "day", DOLLAR)))
+    (await purse.reserve("acme", both, money(800))).settle(money(800))
     with pytest.raises(Exhausted, match="key k1"):
-        await purse.reserve("acme", both, 800)
+        await purse.reserve("acme", both, money(800))
     await purse.close()
     assert stands(records).settled == 800
 
@@ -88,12 +92,12 @@ async def test_two_hundred_at_once_never_spend_more_than_there_is(records: Recor
     async def one(purse: Purse) -> None:
         nonlocal spent
         try:
-            lease = await purse.reserve("acme", limits(purse, 0.2), 2_000_000)
+            lease = await purse.reserve("acme", limits(purse, 0.2), money(2_000_000))
         except Exhausted:
             return
         await asyncio.sleep(0)
         spent += 1_500_000
-        lease.settle(1_500_000)
+        lease.settle(money(1_500_000))
 
     await asyncio.gather(*(one(purses[index % 4]) for index in range(200)))
     for purse in purses:
@@ -107,7 +111,7 @@ async def test_two_hundred_at_once_never_spend_more_than_there_is(records: Recor
 async def test_a_client_that_leaves_while_money_is_fetched_leaves_nothing_reserved(records: Records) -> None:
     purse = Purse(records, Clock())
     for _ in range(20):
-        waiting = asyncio.create_task(purse.reserve("acme", limits(purse, 8), 1_000))
+        waiting = asyncio.create_task(purse.reserve("acme", limits(purse, 8), money(1_000)))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -120,9 +124,9 @@ async def test_a_client_that_leaves_while_money_is_fetched_leaves_nothing_reserv
 async def test_a_slice_is_given_back_long_before_its_lease_ends(records: Records) -> None:
     clock = Clock()
     purse = Purse(records, clock)
-    (await purse.reserve("acme", limits(purse, 8), 1_000)).settle(700)
+    (await purse.reserve("acme", limits(purse, 8), money(1_000))).settle(money(700))
     clock.at += 61
-    (await purse.reserve("acme", limits(purse, 8), 1_000)).settle(700)
+    (await purse.reserve("acme", limits(purse, 8), money(1_000))).settle(money(700))
     await purse.close()
     assert stands(records).settled == 1_400
     assert LEASE_S > 600
@@ -130,7 +134,7 @@ async def test_a_slice_is_given_back_long_before_its_lease_ends(records: Records
 
 async def test_a_bill_beyond_the_bound_is_booked(records: Records) -> None:
     purse = Purse(records, Clock())
-    (await purse.reserve("acme", limits(purse, 0.01), 1_000)).settle(5_000)
+    (await purse.reserve("acme", limits(purse, 0.01), money(1_000))).settle(money(5_000))
     await purse.close()
     assert stands(records).settled == 5_000
     assert stands(records).frozen
@@ -138,9 +142,9 @@ async def test_a_bill_beyond_the_bound_is_booked(records: Records) -> None:
 
 async def test_settling_twice_is_settling_once(records: Records) -> None:
     purse = Purse(records, Clock())
-    lease = await purse.reserve("acme", limits(purse, 8), 1_000)
-    lease.settle(10)
-    lease.settle(10)
+    lease = await purse.reserve("acme", limits(purse, 8), money(1_000))
+    lease.settle(money(10))
+    lease.settle(money(10))
     await purse.close()
     assert stands(records).settled == 10
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import PROJECT, World, end
 
-from headgate.kernel import Exhausted, day
+from headgate.kernel import Exhausted, Rate, Rates, day
 from headgate.models import End, Price
 from headgate.serve import Purse, answer
 from headgate.store import Balance, ledger
@@ -19,12 +19,16 @@ ASK = "Hello there"
 DOLLAR = 1_000_000_000
 
 
+def daily(nano: int) -> Rates:
+    return (Rate("cost", "day", nano),)
+
+
 @pytest.fixture
 async def paid(built: World) -> AsyncIterator[World]:
     purse = Purse(built.records, built.runtime.clock)
     for model in (built.one, built.two):
         model.cost = Price(input="$10", output="$100")
-    yield built.around(purse=purse, app_per_day=10 * DOLLAR)
+    yield built.around(purse=purse, app_limits=daily(10 * DOLLAR))
     await purse.close()
 
 
@@ -32,7 +36,7 @@ async def stands(world: World, scope: str = "app:support") -> Balance:
     assert world.runtime.purse is not None
     await world.runtime.purse.close()
     with world.records.read() as tx:
-        return ledger.balance(tx, PROJECT, scope, day(world.runtime.clock.now()))
+        return ledger.balance(tx, PROJECT, scope, "cost", day(world.runtime.clock.now()))
 
 
 async def test_what_was_spent_is_what_is_settled(paid: World) -> None:
@@ -41,7 +45,7 @@ async def test_what_was_spent_is_what_is_settled(paid: World) -> None:
 
 
 async def test_a_used_up_budget_stops_a_loop_before_any_event(paid: World) -> None:
-    paid.around(app_per_day=DOLLAR // 10)
+    paid.around(app_limits=daily(DOLLAR // 10))
     asked = 0
 
     async def loop() -> None:
@@ -63,7 +67,7 @@ async def test_a_used_up_budget_stops_a_loop_before_any_event(paid: World) -> No
 
 
 async def test_a_key_has_a_budget_of_its_own(paid: World) -> None:
-    runtime = replace(paid.runtime, key_per_day=100)
+    runtime = replace(paid.runtime, key_limits=(("key:k1", daily(100)),))
     with pytest.raises(Exhausted, match="key k1"):
         await answer(paid.snapshot, paid.request(ASK), runtime)
     assert (await paid.ask(ASK)).status == "answered"
@@ -73,7 +77,7 @@ async def test_the_contracts_own_budget_binds(world: World) -> None:
     world.edit("contracts/support.yaml", "evidence:", "cost: {per_day: $0.00001, per_request: $9}\nevidence:")
     world.build().one.cost = Price(input="$10", output="$100")
     world.around(purse=Purse(world.records, world.runtime.clock))
-    assert world.snapshot.per_day == 10_000
+    assert world.snapshot.limits.app == daily(10_000)
     with pytest.raises(Exhausted):
         await answer(world.snapshot, world.request(ASK), world.runtime)
 
@@ -92,7 +96,7 @@ async def test_a_target_whose_cost_is_not_known_is_refused_under_a_budget(paid: 
 
 async def test_what_costs_nothing_needs_no_budget(paid: World) -> None:
     paid.one.cost = paid.two.cost = Price(input=0, output=0)
-    paid.around(app_per_day=0)
+    paid.around(app_limits=daily(0))
     assert (await paid.ask(ASK)).status == "answered"
 
 

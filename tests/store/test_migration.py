@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import event, inspect, text
 
 from headgate.kernel import Conflict, InvalidInput
-from headgate.store import Records, Spans, migration, tables
+from headgate.store import Balance, Records, Spans, ledger, migration, tables
 
 
 def test_migrations_and_schema_agree(records_url: str) -> None:
@@ -139,3 +139,28 @@ def test_records_and_traces_never_share_a_file(tmp_path: Path) -> None:
     records.migrate()
     records.close()
     Spans(f"sqlite:///{tmp_path}/spans.db", writer=True).close()  # the refused one let go of the writer lock
+
+
+def test_what_was_spent_before_there_were_units_is_kept(records_url: str) -> None:
+    """A database of the version before, with a budget and a reservation that is held in two budgets."""
+    from alembic import command
+    from alembic.config import Config
+
+    records = Records(records_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).parent / "migrations"))
+    with records.engine.connect() as connection:
+        if records.dialect == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.execute(text("INSERT INTO budget VALUES ('acme', 'app:support', '2026-01-01', 900, 100, 50, FALSE)"))
+        held = "INSERT INTO reservation VALUES ('acme', 'rsv_1', 50, '[\"app:support\", \"key:k\"]', '2026-01-01', "
+        connection.execute(text(held.replace(":", "\\:") + "'held', 1767225700, 1767225600)"))
+        connection.commit()
+    records.migrate()
+    with records.begin() as tx:
+        assert ledger.balance(tx, "acme", "app:support", "cost", "2026-01-01") == Balance(900, 100, 50)
+        assert ledger.expire(tx, "acme", 1767225701) == 2
+        assert ledger.balance(tx, "acme", "app:support", "cost", "2026-01-01") == Balance(900, 100, 0)
+    records.close()

@@ -95,7 +95,7 @@ def test_facts_become_lines_worst_first() -> None:
         "environment": "prod", "stable": "sha256:" + "b" * 64, "gate": {**gate, "outcome": "fail"}, "pending": None,
         "newer": release, "newer_gate": gate, "approvals": 1,
     }  # fmt: skip
-    app = {"name": "support", "budget": {"frozen": True, "left_usd": "0"}, "environments": [row]}
+    app = {"name": "support", "budget": {"frozen": True, "left": "0"}, "environments": [row]}
     incidents = [
         {"id": f"inc_{number}", "app": "support", "environment": "prod", "title": "x", "opened_at": "2026-01-01T00:00Z"}
         for number in range(7)

@@ -6,14 +6,14 @@ Called by people; `platform` authenticates by the same rows. Nothing here decide
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import insert, select, update
 
-from headgate.kernel import Conflict, NotFound, Usd, iso, new_id, units
-from headgate.store import Context, tables
+from headgate.kernel import Conflict, NotFound, RateText, Usd, iso, new_id, units
+from headgate.store import Context, tables, upsert
 
 Role = Literal["viewer", "app", "engineer", "reviewer", "operator", "admin"]
 
@@ -29,6 +29,10 @@ class KeyCreate(BaseModel):
     role: tuple[Role, ...] = Field(min_length=1, description="viewer, app, engineer, reviewer, operator or admin")
     name: str = Field("", max_length=100, description="what it is for")
     budget_per_day: Usd | None = Field(None, description="the most it may spend in a UTC day, for example $5")
+    limit: tuple[RateText, ...] = Field(
+        (), description="what it may use, for example '60 requests/minute', '200k tokens/day' or $90/month"
+    )
+    team: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$", description="whose limits it shares")
 
 
 class KeyCreated(BaseModel):
@@ -57,7 +61,9 @@ class KeyRow(BaseModel):
     person: str
     name: str
     roles: list[str]
+    team: str | None
     budget_per_day_usd: str | None
+    limits: list[str]
     created_at: str
     created_by: str
     revoked_at: str | None
@@ -94,8 +100,11 @@ def create_key(ctx: Context, request: KeyCreate) -> KeyCreated:
             created_by=ctx.principal.person,
             revoked_at=None,
             budget_per_day=request.budget_per_day,
+            team=request.team or None,
         )
     )
+    if request.limit:
+        put_limits(ctx, f"key:{key_id}", request.limit)
     return KeyCreated(id=key_id, person=request.person, roles=roles, token=token, first=first)
 
 
@@ -105,7 +114,8 @@ def list_keys(ctx: Context, request: KeyQuery) -> KeyList:
     query = select(table).where(table.c.project_id == ctx.project).order_by(table.c.created_at)
     if not request.all:
         query = query.where(table.c.revoked_at.is_(None))
-    return KeyList(keys=[_row(row) for row in ctx.tx.all(query)])
+    limits = limits_of(ctx)
+    return KeyList(keys=[_row(row, limits) for row in ctx.tx.all(query)])
 
 
 def revoke_key(ctx: Context, request: KeyRevoke) -> KeyRow:
@@ -118,16 +128,33 @@ def revoke_key(ctx: Context, request: KeyRevoke) -> KeyRow:
     if row["revoked_at"] is not None:
         raise Conflict(f"{request.key_id} is revoked since {iso(row['revoked_at'])}")
     ctx.tx.execute(update(table).where(*mine).values(revoked_at=ctx.now))
-    return _row({**row, "revoked_at": ctx.now})
+    return _row({**row, "revoked_at": ctx.now}, limits_of(ctx))
 
 
-def _row(found: Mapping[str, Any]) -> KeyRow:
+def put_limits(ctx: Context, scope: str, written: Sequence[str]) -> None:
+    """Set what a scope may use, in place of what was set before."""
+    table = tables.limits
+    fresh = {"rates": list(written), "at": ctx.now, "person": ctx.principal.person}
+    make = upsert(ctx.tx.dialect, table).values(project_id=ctx.project, scope=scope, **fresh)
+    ctx.tx.execute(make.on_conflict_do_update(index_elements=["project_id", "scope"], set_=fresh))
+
+
+def limits_of(ctx: Context) -> dict[str, list[str]]:
+    """Return the limits that were set, by scope."""
+    table = tables.limits
+    rows = ctx.tx.all(select(table).where(table.c.project_id == ctx.project))
+    return {str(row["scope"]): list(row["rates"]) for row in rows}
+
+
+def _row(found: Mapping[str, Any], limits: Mapping[str, list[str]]) -> KeyRow:
     budget, revoked = found["budget_per_day"], found["revoked_at"]
     return KeyRow(
         id=found["id"],
         person=found["person"],
         name=found["name"],
         roles=list(found["roles"]),
+        team=found["team"],
+        limits=limits.get(f"key:{found['id']}", []),
         budget_per_day_usd=None if budget is None else units.usd(budget),
         created_at=iso(found["created_at"]),
         created_by=found["created_by"],

@@ -3,7 +3,7 @@
 from .call import Call, Delta, End, Provider, ProviderError
 from .embed import Embedder
 from .predict import Prediction, Predictor, load_model
-from .prices import FREE, MAX_OUTPUT_TOKENS, Price, Tokens, bound, cost, listed_cost, output_limit
+from .prices import FREE, MAX_OUTPUT_TOKENS, Price, Tokens, bound, bound_tokens, cost, listed_cost, output_limit
 from .providers.scripted import Options as ScriptedOptions
 from .providers.scripted import Scripted
 from .quoting import CANNOT, Quote, nearest_example, quote
@@ -13,7 +13,7 @@ from .words import content_words, sentences, words
 
 __all__ = [
     "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "Call", "Delta", "Embedder", "End", "Prediction", "Predictor", "Price",
-    "Provider", "ProviderError", "Providers", "Quote", "Scripted", "ScriptedOptions", "Tokens", "bound", "chunk",
-    "completion", "content_words", "cost", "error_body", "final_chunk", "listed_cost", "load_model", "nearest_example",
-    "output_limit", "quote", "sentences", "usage_chunk", "words",
+    "Provider", "ProviderError", "Providers", "Quote", "Scripted", "ScriptedOptions", "Tokens", "bound", "bound_tokens",
+    "chunk", "completion", "content_words", "cost", "error_body", "final_chunk", "listed_cost", "load_model",
+    "nearest_example", "output_limit", "quote", "sentences", "usage_chunk", "words",
 ]  # fmt: skip

@@ -55,6 +55,13 @@ def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> in
     return cost(price, one) * max(attempts, 1)
 
 
+def bound_tokens(body: Mapping[str, Any]) -> int:
+    """Return the most tokens, given and got, that one call with `body` can use; the trap of `bound` holds here too."""
+    choices = body.get("n")
+    output = output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
+    return len(msgspec.json.encode(body)) + _PART_TOKENS * _other_parts(body) + output
+
+
 def output_limit(body: Mapping[str, Any]) -> int:
     """Return the output tokens that a body allows: its own limit, or MAX_OUTPUT_TOKENS when it names none."""
     limits = [value for key in _LIMIT_KEYS if isinstance(value := body.get(key), int) and value > 0]

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from headgate.kernel import Clock, Denied, Principal
+from headgate.kernel import Clock, Denied, Principal, Rate, Scoped, parse_rate, tightest
 from headgate.kernel import local as local_principal
 from headgate.store import Records, Secret, tables
 
@@ -36,10 +36,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A principal and the key's budget for a UTC day in nano-dollars, None for none."""
+    """A principal and what its key and its team may use."""
 
     principal: Principal
-    per_day: int | None = None
+    limits: Scoped = ()
 
 
 @dataclass(slots=True)
@@ -114,21 +114,33 @@ class Identity:
         """Read the keys, unless a short question tells that none was made or revoked since."""
         table = tables.api_key
         revoked, made = func.count(table.c.revoked_at), func.max(table.c.created_at)
+        set_at = select(func.max(tables.limits.c.at)).scalar_subquery().label("set_at")
         with self.records.read(whole=False) as tx:
-            [version] = tx.all(select(func.count().label("number"), revoked, made).select_from(table))
+            [version] = tx.all(select(func.count().label("number"), revoked, made, set_at).select_from(table))
             if tuple(version.values()) == self._version:
                 return
             rows = tx.all(select(table))
+            rates = {(row["project_id"], row["scope"]): row["rates"] for row in tx.all(select(tables.limits))}
         self._keys = {
             str(row["hash"]): Known(
                 Principal(row["person"], row["project_id"], frozenset(row["roles"]), row["id"], verified=True),
-                row["budget_per_day"],
+                _limits(row, rates),
             )
             for row in rows
             if row["revoked_at"] is None
         }
         self._locked = frozenset(str(row["project_id"]) for row in rows)
         self._version = tuple(version.values())
+
+
+def _limits(row: Mapping[str, Any], rates: Mapping[tuple[str, str], list[str]]) -> Scoped:
+    """Return what a key and its team may use; scopes without limits are left out."""
+    daily = [] if row["budget_per_day"] is None else [Rate("cost", "day", int(row["budget_per_day"]))]
+    project, scope = row["project_id"], f"key:{row['id']}"
+    own = tightest([*daily, *map(parse_rate, rates.get((project, scope), ()))])
+    team = f"team:{row['team']}"
+    shared = tightest(map(parse_rate, rates.get((project, team), ()))) if row["team"] else ()
+    return tuple((name, found) for name, found in ((scope, own), (team, shared)) if found)
 
 
 def unauthenticated(message: str, hint: str) -> Denied:

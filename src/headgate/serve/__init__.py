@@ -7,6 +7,7 @@ from .context import in_context
 from .execute import answer, execute
 from .kinds.app import app_targets, cross_check, warnings
 from .kinds.contract import behavioural, targets
+from .money.limits import compile_limits
 from .releases import Releases
 from .runtime import Hold, Runtime
 from .snapshot import Snapshot, load
@@ -15,6 +16,6 @@ from .tabular.model import Model, ModelRequest
 
 __all__ = [
     "MOST_ROWS", "Hint", "Hold", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot", "Targets",
-    "answer", "app_targets", "behavioural", "chain_targets", "cross_check", "execute", "in_context", "infer", "load",
-    "targets", "warnings",
+    "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check", "execute", "in_context",
+    "infer", "load", "targets", "warnings",
 ]  # fmt: skip

@@ -1,41 +1,45 @@
-"""Money reserved before it is spent: slices of the ledger held in memory, so that most requests decide at once.
+"""What may be used, reserved before it is used: slices of the ledger held in memory, so that most requests decide at
+once.
 
-Called by `execute` (reserve, settle) and closed by whoever built the `Purse`. The ledger in `store` is the truth: what
-is held here is reserved there, and what is lost with this process counts as spent until the ledger's lease ends.
+Called by `money` (reserve, settle) and closed by whoever built the `Purse`. The ledger in `store` is the truth: what
+is held here is reserved there, and what is lost with this process counts as used until the ledger's lease ends.
 One purse belongs to one event loop. It must not touch the database on that loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakValueDictionary
 
-from headgate.kernel import Clock, Exhausted, HeadgateError, NotFound, day, new_id
-from headgate.store import Limit, Records, ledger
+from headgate.kernel import Clock, HeadgateError, Rate, Unit, Windows, new_id, windows
+from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
 LEASE_S = 900.0
-"""How long the ledger counts a reservation of a process that died as spent."""
+"""How long the ledger counts a reservation of a process that died as used."""
 USE_S = 60.0
-"""How long a slice is drawn from before it is settled; far below the lease, so that no spending is forgotten."""
-FLOOR = 20_000_000
-"""Slices below this many nano-dollars ($0.02) are not worth holding: each request goes to the ledger."""
+"""How long a slice is drawn from before it is settled; far below the lease, so that nothing used is forgotten."""
+FLOOR: Mapping[Unit, int] = {"cost": 20_000_000, "tokens": 10_000, "requests": 2, "steps": 2}
+"""Slices below this ($0.02, say) are not worth holding: each request goes to the ledger."""
 _SHARE = 8
 _TRIES = 4
 
-Key = tuple[str, tuple[Limit, ...]]
+Key = tuple[str, Limit]
+Amounts = Mapping[Unit, int]
 
 
 @dataclass(slots=True, eq=False)
 class _Slice:
-    """One reservation in the ledger. `free` may go below zero when a provider bills beyond the bound."""
+    """One reservation in the ledger. `free` may go below zero when a provider bills beyond the bound.
 
-    project: str
+    outside: what was left of the limit in the ledger when this was taken.
+    """
+
+    key: Key
     id: str
     free: int
     until: float
+    outside: int = 0
     running: int = 0
     spent: int = 0
     retired: bool = False
@@ -43,25 +47,42 @@ class _Slice:
 
 @dataclass(slots=True)
 class Lease:
-    """The reserved bound of one request; settle it exactly once, further calls do nothing."""
+    """The reserved bounds of one request; settle it exactly once, further calls do nothing."""
 
     purse: Purse
-    slice: _Slice
-    bound: int
+    held: list[tuple[_Slice, int]]
     open: bool = True
 
-    def settle(self, nano: int) -> None:
-        """Book what was really spent and give the rest back; never waits."""
+    def settle(self, used: Amounts | None = None) -> None:
+        """Book what was really used, all that was reserved when left out, and give the rest back; never waits."""
         if self.open:
             self.open = False
-            self.purse._settled(self.slice, self.bound, nano)
+            for found, bound in self.held:
+                self.purse._settled(found, bound, bound if used is None else used.get(found.key[1].unit, 0))
+
+    def standing(self) -> list[tuple[Limit, int]]:
+        """Return each limit with what is left of it, as far as this process knows."""
+        return [(found.key[1], max(0, found.outside + found.free)) for found, _ in self.held]
+
+
+@dataclass(slots=True, eq=False)
+class _Wanted:
+    """A request that memory could not decide, on its way to the ledger. `missing`: the limits to ask it about."""
+
+    project: str
+    limits: Sequence[Limit]
+    amounts: Amounts
+    answer: asyncio.Future[Lease]
+    held: list[tuple[_Slice, int]] = field(default_factory=list)
+    missing: list[Limit] = field(default_factory=list)
+    problem: Spent | None = None
 
 
 @dataclass(slots=True)
 class Purse:
     """Budgets of one process. `workers`: how many processes share the ledger; slices shrink accordingly.
 
-    unsettled: how many reservations could not be settled; they count as spent until their lease ends.
+    unsettled: how many reservations could not be settled; they count as used until their lease ends.
     """
 
     records: Records
@@ -69,130 +90,224 @@ class Purse:
     workers: int = 1
     unsettled: int = 0
     _slices: dict[Key, _Slice] = field(default_factory=dict)
-    _locks: WeakValueDictionary[Key, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _today: tuple[int, str] = (-1, "")
+    _wanted: list[_Wanted] = field(default_factory=list)
+    _ended: list[_Slice] = field(default_factory=list)
+    _fetcher: asyncio.Task[None] | None = None
+    _settler: asyncio.Task[None] | None = None
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One transaction at a time: what has ended is given back before more is asked for."""
+    _now: Windows | None = None
 
-    def limit(self, scope: str, nano: int) -> Limit:
-        """Name a limit for today, in nano-dollars; the scope is `key:<id>` or `app:<name>`."""
+    def windows(self) -> Windows:
+        """Name the windows of now."""
         now = self.clock.now()
-        number = int(now // 86_400)
-        if self._today[0] != number:
-            self._today = (number, day(now))
-        return Limit(scope, self._today[1], nano)
+        if self._now is None or self._now.number != now // 60:
+            self._now = windows(now)
+        return self._now
 
-    async def reserve(self, project: str, limits: tuple[Limit, ...], bound: int) -> Lease:
-        """Reserve `bound` nano-dollars under every limit, in memory when a slice holds enough.
+    def limit(self, scope: str, rate: Rate) -> Limit:
+        """Name a limit as it stands now; scopes are `key:<id>`, `app:<name>` and the like."""
+        return Limit(scope, rate.unit, getattr(self.windows(), rate.span), rate.most)
 
-        Raises Exhausted naming the limit that is used up.
+    async def reserve(self, project: str, limits: Sequence[Limit], amounts: Amounts) -> Lease:
+        """Reserve the amount of each limit's unit under every limit, in memory when slices hold enough.
+
+        Raises Spent naming the limit that is used up; nothing is reserved then.
         """
-        key = (project, limits)
-        found = self._draw(key, bound)
-        if found:
-            return found
-        lock = self._locks.setdefault(key, asyncio.Lock())
-        async with lock:
-            return self._draw(key, bound) or await self._fetch(key, bound)
+        held: list[tuple[_Slice, int]] = []
+        if not self._draw(project, limits, amounts, held):
+            return Lease(self, held)
+        _put_back(held)
+        wanted = _Wanted(project, limits, amounts, asyncio.get_running_loop().create_future())
+        self._wanted.append(wanted)
+        if self._fetcher is None:
+            self._fetcher = asyncio.get_running_loop().create_task(self._fetch())
+        try:
+            return await wanted.answer
+        except asyncio.CancelledError:
+            if wanted.answer.done() and not wanted.answer.cancelled() and wanted.answer.exception() is None:
+                wanted.answer.result().settle({})
+            raise
 
     async def close(self) -> None:
         """Settle every slice; what is still running is settled when it ends. Call before the loop ends."""
-        for key in list(self._slices):
-            self._retire(key)
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for found in list(self._slices.values()):
+            self._retire(found)
+        while running := [task for task in (self._fetcher, self._settler) if task is not None]:
+            await asyncio.gather(*running, return_exceptions=True)
 
-    def _draw(self, key: Key, bound: int) -> Lease | None:
-        found = self._slices.get(key)
-        if found is None or found.free < bound or self.clock.monotonic() >= found.until:
-            return None
-        found.free -= bound
-        found.running += 1
-        return Lease(self, found, bound)
+    def _draw(
+        self, project: str, limits: Sequence[Limit], amounts: Amounts, held: list[tuple[_Slice, int]]
+    ) -> list[Limit]:
+        """Take from slices into `held`; return the limits whose slices hold too little."""
+        missing, now = [], self.clock.monotonic()
+        for limit in limits:
+            amount = amounts[limit.unit]
+            if amount <= 0:
+                continue
+            found = self._slices.get((project, limit))
+            if found is None or found.free < amount or now >= found.until:
+                missing.append(limit)
+                continue
+            found.free -= amount
+            found.running += 1
+            held.append((found, amount))
+        return missing
 
-    async def _fetch(self, key: Key, bound: int) -> Lease:
-        """Take a slice or one reservation from the ledger. Whoever leaves while it is fetched leaves nothing behind."""
-        self._retire(key)
-        if self._tasks:
-            await asyncio.wait(set(self._tasks))
-        fetching = asyncio.create_task(asyncio.to_thread(self._reserve, key, bound))
+    async def _fetch(self) -> None:
+        """Serve everybody who waits, in one transaction; whoever comes meanwhile waits for the next one."""
         try:
-            found = await asyncio.shield(fetching)
-        except asyncio.CancelledError:
-            self._spawn(self._give_back(fetching))
-            raise
-        found.running = 1
-        if not found.retired:
-            self._slices[key] = found
-            found.free -= bound
-            asyncio.get_running_loop().call_later(USE_S, self._retire, key, found)
-        return Lease(self, found, bound)
+            while batch := self._wanted:
+                self._wanted = []
+                asked = [wanted for wanted in batch if not self._from_memory(wanted)]
+                if asked:
+                    async with self._turn:
+                        await self._ask(asked)
+        finally:
+            self._fetcher = None
 
-    def _reserve(self, key: Key, bound: int) -> _Slice:
-        """In a thread: reserve a slice when enough remains, else just the bound. Raises Exhausted."""
-        amount = self._slice_of(key)
-        if amount >= max(FLOOR, bound):
-            with suppress(Exhausted):
-                return self._taken(key, amount, retired=False)
-        return self._taken(key, bound, retired=True)
+    def _from_memory(self, wanted: _Wanted) -> bool:
+        """Answer what others' slices can decide by now; retire those that hold too little."""
+        if wanted.answer.cancelled():
+            return True
+        wanted.missing = self._draw(wanted.project, wanted.limits, wanted.amounts, wanted.held)
+        if not wanted.missing:
+            wanted.answer.set_result(Lease(self, wanted.held))
+            return True
+        for limit in wanted.missing:
+            found = self._slices.get((wanted.project, limit))
+            if found is not None:
+                self._retire(found)
+        return False
 
-    def _slice_of(self, key: Key) -> int:
-        """Return how much one slice may hold: the share of what remains that leaves enough for everybody else."""
-        project, limits = key
-        with self.records.read() as tx:
-            balances = [ledger.balance(tx, project, limit.scope, limit.window) for limit in limits]
-        left = [
-            limit.limit_nano - balance.settled - balance.reserved
-            for limit, balance in zip(limits, balances, strict=True)
-        ]
-        return max(min(left), 0) // (_SHARE * self.workers)
+    async def _ask(self, asked: list[_Wanted]) -> None:
+        """Ask the ledger, giving back first what has ended, and tell everybody."""
+        ended, self._ended = self._ended, []
+        problem: Exception | None = None
+        made: list[_Slice] = []
+        try:
+            made = await asyncio.to_thread(self._reserve, asked, ended)
+        except Exception as failed:  # noqa: BLE001  the boundary of a transaction: those who wait must hear of it
+            problem = failed
+            for found in ended:
+                self._book(found)
+        for found in made:
+            if not found.retired:
+                self._slices[found.key] = found
+                asyncio.get_running_loop().call_later(USE_S, self._retire, found)
+        for wanted in asked:
+            failure = problem or wanted.problem
+            if failure is None and not wanted.answer.cancelled():
+                wanted.answer.set_result(Lease(self, wanted.held))
+                continue
+            Lease(self, wanted.held).settle({})
+            if failure is not None and not wanted.answer.cancelled():
+                wanted.answer.set_exception(failure)
 
-    def _taken(self, key: Key, amount: int, *, retired: bool) -> _Slice:
-        project, limits = key
-        name, now = new_id("rsv"), self.clock.now()
+    def _reserve(self, asked: list[_Wanted], ended: list[_Slice]) -> list[_Slice]:
+        """In a thread: reserve for each in turn; whoever finds nothing left keeps nobody else from it."""
+        made: list[_Slice] = []
         with self.records.begin() as tx:
-            ledger.reserve(tx, project, name, amount, limits, now=now, lease_s=LEASE_S)
-        return _Slice(project, name, amount, self.clock.monotonic() + USE_S, retired=retired)
+            unknown = self._write(tx, ended)
+            fresh: dict[Key, _Slice] = {}
+            for wanted in asked:
+                try:
+                    made += self._taken(tx, wanted, fresh)
+                except Spent as problem:
+                    wanted.problem = problem
+        self.unsettled += unknown
+        return made
 
-    async def _give_back(self, fetching: asyncio.Task[_Slice]) -> None:
-        """Settle what nobody waits for any more."""
-        with suppress(HeadgateError):
-            await self._settle(await fetching)
+    def _taken(self, tx: Transaction, wanted: _Wanted, fresh: dict[Key, _Slice]) -> list[_Slice]:
+        """Draw on slices taken a moment ago, else take some: a share when enough remains, else just the bound."""
+        project, now = wanted.project, self.clock.now()
+        ledger.expire(tx, project, now)
+        drawn: list[tuple[_Slice, int]] = []
+        made: list[_Slice] = []
+        for limit in wanted.missing:
+            key, bound = (project, limit), wanted.amounts[limit.unit]
+            found = fresh.get(key)
+            if found is None or found.free < bound:
+                found = self._slice(tx, key, bound)
+                made.append(found)
+            drawn.append((found, bound))
+        holds = [Hold(found.id, found.key[1], found.free) for found in made]
+        ledger.reserve(tx, project, holds, now=now, lease_s=LEASE_S)
+        for found, bound in drawn:
+            found.free -= bound
+            found.running += 1
+        wanted.held += drawn
+        for found in made:
+            if not found.retired:
+                if (older := fresh.get(found.key)) is not None:
+                    older.retired = True
+                fresh[found.key] = found
+        return made
 
-    def _retire(self, key: Key, only: _Slice | None = None) -> None:
+    def _slice(self, tx: Transaction, key: Key, bound: int) -> _Slice:
+        """Plan a slice: the share of what remains that leaves enough for everybody else, or the bound alone."""
+        project, limit = key
+        stands = ledger.balance(tx, project, limit.scope, limit.unit, limit.window)
+        left = max(0, limit.most - stands.settled - stands.reserved)
+        share = left // (_SHARE * self.workers)
+        worth = share >= max(FLOOR[limit.unit], bound)
+        amount = share if worth else bound
+        until = self.clock.monotonic() + USE_S
+        return _Slice(key, new_id("rsv"), amount, until, outside=left - amount, retired=not worth)
+
+    def _retire(self, found: _Slice) -> None:
         """Draw no more from a slice, and settle it once nothing runs on it."""
-        found = self._slices.get(key)
-        if found is not None and (only is None or found is only):
-            del self._slices[key]
+        if self._slices.get(found.key) is found:
+            del self._slices[found.key]
             found.retired = True
             if not found.running:
                 self._book(found)
 
-    def _settled(self, found: _Slice, bound: int, nano: int) -> None:
+    def _settled(self, found: _Slice, bound: int, used: int) -> None:
         found.running -= 1
-        found.spent += nano
-        found.free += bound - nano
+        found.spent += used
+        found.free += bound - used
         if found.retired and not found.running:
             self._book(found)
 
     def _book(self, found: _Slice) -> None:
-        self._spawn(self._settle(found))
+        self._ended.append(found)
+        if self._settler is None:
+            self._settler = asyncio.get_running_loop().create_task(self._settle())
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _settle(self, found: _Slice) -> None:
+    async def _settle(self) -> None:
         """Settle in the ledger, with patience: what cannot be settled stays reserved until its lease ends."""
+        try:
+            while self._ended:
+                async with self._turn:
+                    batch, self._ended = self._ended, []
+                    await self._settle_batch(batch)
+        finally:
+            self._settler = None
+
+    async def _settle_batch(self, batch: list[_Slice]) -> None:
         for attempt in range(_TRIES):
             try:
-                return await asyncio.to_thread(self._write, found)
-            except NotFound:
-                break
+                self.unsettled += await asyncio.to_thread(self._settle_now, batch)
+                return
             except HeadgateError:
                 await asyncio.sleep(0.1 * 2**attempt)
-        self.unsettled += 1
+        self.unsettled += len(batch)
 
-    def _write(self, found: _Slice) -> None:
+    def _settle_now(self, batch: list[_Slice]) -> int:
         with self.records.begin() as tx:
-            ledger.settle(tx, found.project, found.id, found.spent, now=self.clock.now())
+            return self._write(tx, batch)
+
+    def _write(self, tx: Transaction, batch: list[_Slice]) -> int:
+        """Settle; return how many reservations the ledger no longer knew."""
+        used: dict[str, dict[str, int]] = {}
+        for found in batch:
+            used.setdefault(found.key[0], {})[found.id] = found.spent
+        now = self.clock.now()
+        return sum(len(ledger.settle(tx, project, ids, now=now)) for project, ids in used.items())
+
+
+def _put_back(held: list[tuple[_Slice, int]]) -> None:
+    for found, amount in held:
+        found.free += amount
+        found.running -= 1

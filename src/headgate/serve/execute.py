@@ -21,6 +21,7 @@ from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text, V
 from .context import in_context
 from .contract import check_body
 from .journey import Journey, TurnedAway
+from .money.draw import admit, settle
 from .plan import gather, prepare
 from .record import record
 from .route import destination
@@ -71,8 +72,7 @@ async def answer(snapshot: Snapshot, request: Request, runtime: Runtime) -> Answ
 
 def _settled(journey: Journey) -> Answer:
     """Book what was spent and return the answer."""
-    if journey.lease is not None:
-        journey.lease.settle(journey.cost_nano)
+    settle(journey)
     return journey.answer()
 
 
@@ -97,6 +97,7 @@ async def _way(journey: Journey) -> AsyncGenerator[str, None]:
         check_body(journey.request.body)
     except InvalidInput as problem:
         raise TurnedAway(problem) from None
+    await admit(journey)
     reply = _admit(journey)
     if reply is None:
         reply = _route(journey)

@@ -28,7 +28,7 @@ class Journey:
 
     __slots__ = (
         "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
-        "grounding", "label", "lease", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
+        "grounding", "label", "leases", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
         "request", "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status", "usage", "verdicts",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ class Journey:
         self.passages: tuple[Passage, ...] = ()
         self.usage = Usage()
         self.cost_nano = self.attempts = self.away_us = self.first_us = 0
-        self.lease: Lease | None = None
+        self.leases: list[Lease] = []
         self.grounding: Grounding | None = None
         self.extra: dict[str, Any] = {}
         self.released: list[str] = []

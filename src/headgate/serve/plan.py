@@ -13,13 +13,13 @@ from typing import Any
 
 from headgate.kernel import Exhausted, HeadgateError, Passage
 from headgate.models import Price, bound, output_limit
-from headgate.store import Limit
 
 from .calling.attempt import Choice, Plan
 from .calling.chain import Chain, Link
 from .calling.targets import Targets
 from .context import Fitted, fit, in_context
 from .journey import Journey, TurnedAway
+from .money.draw import metered, reserve
 from .prompt import Prompt
 from .route import Destination
 from .snapshot import frozen
@@ -52,13 +52,14 @@ async def prepare(journey: Journey, to: Destination, prompt: Prompt, found: tupl
     body = _body(journey, prompt, fitted)
     chain = to.chain
     plan = Plan([], fitted.passages, prompt.examples, fitted.tokens, False, chain.total_s, chain.hedge_s)
-    limits = _limits(journey)
+    limits = metered(journey)
+    capped = any(limit.unit == "cost" for limit in limits)
     targets = journey.runtime.targets or Targets(journey.monotonic)
     for link in _ordered(journey, chain):
-        _choose(journey, plan, link, (body, targets), bool(limits))
-    if not plan.choices and limits and plan.attempts[-1]["error"] == "budget_unbounded":
+        _choose(journey, plan, link, (body, targets), capped)
+    if not plan.choices and capped and plan.attempts[-1]["error"] == "budget_unbounded":
         raise TurnedAway(_unbounded(plan.attempts[-1]["target"]))
-    await _reserve(journey, plan, limits)
+    await reserve(journey, plan, limits)
     return plan
 
 
@@ -134,34 +135,6 @@ def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, A
         return None
     limit = output_limit(body) - -(-over * 1_000_000 // price.output) - 1
     return {**body, "max_tokens": limit} if limit >= _LEAST_OUTPUT else None
-
-
-def _limits(journey: Journey) -> tuple[Limit, ...]:
-    """Return the budgets that this request draws on: its key's and its app's, for today."""
-    runtime, purse = journey.runtime, journey.runtime.purse
-    if purse is None:
-        return ()
-    found = []
-    if runtime.key_per_day is not None and journey.request.key_id:
-        found.append(purse.limit(f"key:{journey.request.key_id}", runtime.key_per_day))
-    per_day = journey.snapshot.per_day if runtime.app_per_day is None else runtime.app_per_day
-    if per_day is not None:
-        found.append(purse.limit(f"app:{journey.snapshot.app}", per_day))
-    return tuple(found)
-
-
-async def _reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> None:
-    most = sum(choice.link.tries * choice.most for choice in plan.choices) if limits else 0
-    purse = journey.runtime.purse
-    if most <= 0 or purse is None:
-        return
-    with journey.stage("reserve") as facts:
-        facts["bound_nano"] = most
-        try:
-            journey.lease = await purse.reserve(journey.runtime.project, limits, most)
-        except Exhausted as problem:
-            facts["error"] = problem.code
-            raise TurnedAway(problem) from None
 
 
 def _unbounded(target: str) -> Exhausted:

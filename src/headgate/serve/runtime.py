@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from headgate.kernel import Answer, Clock, Recorder, Request
+from headgate.kernel import Answer, Clock, Rates, Recorder, Request, Scoped
 from headgate.models import Providers
 
 from .budget import Purse
@@ -24,10 +24,10 @@ Hold = Callable[[Request, Answer], Awaitable[str]]
 class Runtime:
     """Everything `execute` needs beside the release and the request; shared by all requests of an environment.
 
-    purse: None for no budgets (evaluation). key_per_day: the key's budget for a UTC day in nano-dollars, set for each
-    request with `dataclasses.replace`. app_per_day: overrides the contract's own. timeout_s: one provider call, also
-    the longest silence inside a stream, unless the chain says otherwise. targets: what earlier requests taught about
-    targets; None for evaluation, where each case stands alone.
+    purse: None for no budgets (evaluation). key_limits: what the caller's key and team may use, set for each
+    request with `dataclasses.replace`. app_limits: overrides the contract's own for the app. timeout_s: one provider
+    call, also the longest silence inside a stream, unless the chain says otherwise. targets: what earlier requests
+    taught about targets; None for evaluation, where each case stands alone.
     """
 
     providers: Providers
@@ -38,7 +38,7 @@ class Runtime:
     environment: str = ""
     source: Literal["live", "evaluation", "replay"] = "live"
     project: str = ""
-    key_per_day: int | None = None
-    app_per_day: int | None = None
+    key_limits: Scoped = ()
+    app_limits: Rates | None = None
     timeout_s: float = 30.0
     targets: Targets | None = None

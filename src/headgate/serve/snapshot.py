@@ -10,7 +10,7 @@ from typing import Any
 
 from headgate import artifacts
 from headgate.guard import Guard, Policy, compile_policy
-from headgate.kernel import Corrupt, Passage, units
+from headgate.kernel import Corrupt, Passage
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
@@ -18,6 +18,7 @@ from .calling.chain import compile_chain
 from .contract import Contract, compile_contract
 from .kinds._references import asks
 from .kinds._wiring import check_labels
+from .money.limits import Limits, compile_limits
 from .prompt import compile_prompt, compile_reply
 from .route import Destination, Router, compile_router
 from .tabular.model import Model, compile_models
@@ -30,7 +31,7 @@ class Snapshot:
     """One release, immutable and shared by all its requests.
 
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
-    safe template. per_day: the contract's budget for a UTC day in nano-dollars, None for none. unscrubbed: sides
+    safe template. limits: what the contract lets the app, a user and a session use. unscrubbed: sides
     (`input`, `output`) on which no guard removes secrets, so that the record must. models: every classical model that
     the release pins, by path; the router asks one of them.
     """
@@ -46,7 +47,7 @@ class Snapshot:
     context_tokens: int
     grounding_floor: float | None
     citations_required: bool
-    per_day: int | None
+    limits: Limits
     unscrubbed: frozenset[str] = frozenset()
     models: Mapping[str, Model] = field(default_factory=dict)
 
@@ -109,7 +110,6 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
     prompts = {path: stored.document for path, stored in pinned.found.items() if stored.kind == "prompt"}
     replies = {path: compile_reply(document) for path, document in prompts.items() if not asks(document)}
     contract = compile_contract(pinned.document(app["contract"], "contract"), replies)
-    per_day = pinned.document(app["contract"], "contract").get("cost", {}).get("per_day")
     models = compile_models(pinned.found, pinned.blobs.get)
     router = _router(pinned, app, models)
     check_labels(app, router.predictor.labels if router else ())
@@ -127,7 +127,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
         context_tokens=app.get("context", {}).get("tokens", CONTEXT_TOKENS),
         grounding_floor=(verify.get("grounding") or {}).get("at_least"),
         citations_required=verify.get("citations") == "required" or contract.citations_required,
-        per_day=None if per_day is None else units.parse_usd(per_day),
+        limits=compile_limits(pinned.document(app["contract"], "contract")),
         unscrubbed=frozenset(
             side
             for side, guards in (("input", policy.input), ("output", policy.output))

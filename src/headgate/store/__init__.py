@@ -6,12 +6,13 @@ from .audit import AuditReport
 from .blobs import Blobs, Bucket
 from .context import Context, Store, Work
 from .jobs import JobRow
-from .ledger import Balance, Limit
-from .records import Records, Transaction
+from .ledger import Balance, Hold, Limit, Spent
+from .records import Records, Transaction, upsert
 from .secret import Secret
 from .spans import STEPS, Grain, Latency, Rollup, SpanQuery, Spans
 
 __all__ = [
-    "STEPS", "AuditReport", "Balance", "Blobs", "Bucket", "Context", "Grain", "JobRow", "Latency", "Limit", "Records",
-    "Rollup", "Secret", "SpanQuery", "Spans", "Store", "Transaction", "Work", "audit", "jobs", "ledger", "tables",
+    "STEPS", "AuditReport", "Balance", "Blobs", "Bucket", "Context", "Grain", "Hold", "JobRow", "Latency", "Limit",
+    "Records", "Rollup", "Secret", "SpanQuery", "Spans", "Spent", "Store", "Transaction", "Work", "audit", "jobs",
+    "ledger", "tables", "upsert",
 ]  # fmt: skip

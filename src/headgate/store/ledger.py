@@ -1,19 +1,19 @@
-"""The ledger: money is reserved before it is spent, in one transaction, and settled after (decision 20, P5).
+"""The ledger: what may be used is reserved before it is used, in one transaction, and settled after (decision 20, P5).
 
-At every commit settled + reserved ≤ limit. What is reserved and never settled counts as spent until its lease ends.
-What a provider bills beyond the bound is booked, and freezes the budget. Integers of nano-dollars only.
+A budget is a scope (`key:<id>`, `app:<name>`), a unit (cost in nano-dollars, tokens, requests, steps) and a UTC window.
+At every commit settled + reserved ≤ limit. What is reserved and never settled counts as used until its lease ends.
+What a provider bills beyond the bound is booked, and freezes the budget. Integers only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, delete, insert, select, text, update
 
-from headgate.kernel import Conflict, Exhausted, InvalidInput, NotFound, units
+from headgate.kernel import Conflict, Exhausted, InvalidInput, Unit, rates, span_of, window_end
 
 from .records import Transaction, upsert
 from .schema import budget, reservation
@@ -21,22 +21,32 @@ from .schema import budget, reservation
 _REMEMBERED_S = 86_400
 """How long an ended reservation is remembered: what is settled twice is booked once, what is settled late is booked."""
 _MOST_EXPIRED = 500
+_KEPT_S = {"minute": 3_600, "day": 400 * 86_400, "month": 400 * 86_400}
+"""How long a budget is kept after its window."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How much a scope (`key:<id>`, `app:<name>`) may spend in a window (a UTC day, `2026-11-21`)."""
+class Limit(NamedTuple):
+    """How much of a unit a scope may use in a window (`2026-11-21T09:41`, `2026-11-21` or `2026-11`)."""
 
     scope: str
+    unit: Unit
     window: str
-    limit_nano: int
+    most: int
+
+
+class Hold(NamedTuple):
+    """One reservation: its id, the limit that it counts against, and how much."""
+
+    id: str
+    limit: Limit
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Where a budget stands, in nano-dollars. A frozen budget allows nothing more in its window."""
+    """Where a budget stands, in its unit. A frozen budget allows nothing more in its window."""
 
-    limit_nano: int | None
+    most: int | None
     settled: int
     reserved: int
     frozen: bool = False
@@ -44,76 +54,80 @@ class Balance:
     @property
     def left(self) -> int | None:
         """What may still be reserved; None without a limit."""
-        return None if self.limit_nano is None else max(0, self.limit_nano - self.settled - self.reserved)
+        if self.most is None:
+            return None
+        return 0 if self.frozen else max(0, self.most - self.settled - self.reserved)
+
+
+class Spent(Exhausted):
+    """A limit that is used up: which, how much of it is left, when it is renewed (epoch seconds)."""
+
+    def __init__(self, message: str, hint: str, *, code: str = "", limit: Limit, left: int, resets_at: float) -> None:
+        super().__init__(message, hint, code=code)
+        self.limit, self.left, self.resets_at = limit, left, resets_at
 
 
 class Lease(TypedDict):
-    """From when (epoch seconds) and for how long (seconds) a reservation counts as spent without being settled."""
+    """From when (epoch seconds) and for how long (seconds) a reservation counts as used without being settled."""
 
     now: float
     lease_s: float
 
 
-def reserve(
-    tx: Transaction, project: str, reservation_id: str, amount: int, limits: Sequence[Limit], **lease: Unpack[Lease]
-) -> None:
-    """Reserve `amount` nano-dollars against every limit at once; all limits are of one window.
+def reserve(tx: Transaction, project: str, holds: Sequence[Hold], **lease: Unpack[Lease]) -> None:
+    """Reserve every hold or none of them.
 
-    Raises Exhausted naming the limit that is used up and when it is renewed (the transaction must not commit then),
-    Conflict for an id that was used.
+    Raises Spent naming the limit that is used up and when it is renewed, Conflict for an id that was used; nothing is
+    reserved then, so that the transaction may go on.
     """
     now = lease["now"]
-    if amount < 0 or len({limit.window for limit in limits}) > 1:
-        raise InvalidInput("a reservation is of zero or more, against limits of one window")
+    if any(hold.amount < 0 for hold in holds) or len({(hold.limit[:3]) for hold in holds}) < len(holds):
+        raise InvalidInput("a reservation is of zero or more, and holds once in a budget")
     expire(tx, project, now)
-    if tx.one(select(reservation.c.id).where(*_mine(project, reservation_id))):
-        raise Conflict(f"the reservation {reservation_id} was made already", "use a fresh id")
-    for limit in limits:
-        held = _opened(tx, project, limit)
-        if held["frozen"] or held["settled_nano"] + held["reserved_nano"] + amount > limit.limit_nano:
-            raise _exhausted(limit, held, amount, now)
-        _move(tx, (project, limit.scope, limit.window), reserved=amount)
-    tx.execute(
-        insert(reservation).values(
-            project_id=project,
-            id=reservation_id,
-            amount_nano=amount,
-            scopes=[limit.scope for limit in limits],
-            window=limits[0].window if limits else "",
-            state="held",
-            lease_until=now + lease["lease_s"],
-            made_at=now,
-        )
-    )
+    ids = [hold.id for hold in holds]
+    if tx.one(select(reservation.c.id).where(reservation.c.project_id == project, reservation.c.id.in_(ids)).limit(1)):
+        raise Conflict(f"one of the reservations {', '.join(ids)} was made already", "use fresh ids")
+    for hold in holds:
+        held = _opened(tx, project, hold.limit)
+        if held["frozen"] or held["settled"] + held["reserved"] + hold.amount > hold.limit.most:
+            raise _spent(hold, held, now)
+    for hold in holds:
+        _move(tx, (project, *hold.limit[:3]), reserved=hold.amount)
+    if holds:
+        until = now + lease["lease_s"]
+        tx.execute(insert(reservation).values([_row(project, hold, now, until) for hold in holds]))
 
 
-def settle(tx: Transaction, project: str, reservation_id: str, amount_nano: int, *, now: float) -> None:
-    """Replace a reservation by what was really spent; settling again changes nothing.
+def settle(tx: Transaction, project: str, used: Mapping[str, int], *, now: float) -> frozenset[str]:
+    """Replace reservations by what was really used, by id; settling again changes nothing.
 
     More than was reserved is booked, and freezes the budget for its window. So is what comes after the lease ended,
-    which freezes only a budget that no longer had the room. Raises NotFound for an id that never was.
+    which freezes only a budget that no longer had the room. Returns the ids that never were, or ended a day ago.
     """
-    if amount_nano < 0:
-        raise InvalidInput("what was spent is zero or more")
+    if any(amount < 0 for amount in used.values()):
+        raise InvalidInput("what was used is zero or more")
     _serialise(tx, project)
-    held = tx.one(select(reservation).where(*_mine(project, reservation_id)))
-    if held is None:
-        raise NotFound(f"there is no reservation {reservation_id}", "it was never made, or ended more than a day ago")
-    if held["state"] not in ("held", "expired"):
-        return
-    _end(tx, project, reservation_id, "settled")
+    found = tx.all(select(reservation).where(reservation.c.project_id == project, reservation.c.id.in_(used)))
+    for held in found:
+        if held["state"] in ("held", "expired"):
+            _settle(tx, project, held, used[held["id"]])
+    return frozenset(used.keys() - {held["id"] for held in found})
+
+
+def _settle(tx: Transaction, project: str, held: Any, amount: int) -> None:
+    _end(tx, project, held["id"], "settled")
     late = held["state"] == "expired"
-    for scope in held["scopes"]:
-        where = (project, scope, held["window"])
-        _move(tx, where, reserved=0 if late else -held["amount_nano"], settled=amount_nano)
+    where = (project, held["scope"], held["unit"], held["window"])
+    _move(tx, where, reserved=0 if late else -held["amount"], settled=amount)
+    if amount > held["amount"] or late:
         found = balance(tx, *where)
-        over = found.limit_nano is not None and found.settled + found.reserved > found.limit_nano
-        if over or (amount_nano > held["amount_nano"] and not late):
+        over = found.most is not None and found.settled + found.reserved > found.most
+        if over or not late:
             tx.execute(update(budget).where(*_at(where)).values(frozen=True))
 
 
 def release(tx: Transaction, project: str, reservation_id: str) -> None:
-    """Give a reservation back unspent; one that has ended stays ended."""
+    """Give a reservation back unused; one that has ended stays ended."""
     _serialise(tx, project)
     held = tx.one(select(reservation).where(*_mine(project, reservation_id), reservation.c.state == "held"))
     if held is not None:
@@ -121,7 +135,7 @@ def release(tx: Transaction, project: str, reservation_id: str) -> None:
 
 
 def expire(tx: Transaction, project: str, now: float) -> int:
-    """Return leaked reservations whose lease has ended; until then they counted as spent. Returns how many."""
+    """Return leaked reservations whose lease has ended; until then they counted as used. Returns how many."""
     _serialise(tx, project)
     ours = reservation.c.project_id == project
     late = ours & (reservation.c.state == "held") & (reservation.c.lease_until <= now)
@@ -130,18 +144,24 @@ def expire(tx: Transaction, project: str, now: float) -> int:
         _give_back(tx, project, row, "expired")
     forgotten = ours & (reservation.c.state != "held") & (reservation.c.lease_until <= now - _REMEMBERED_S)
     tx.execute(delete(reservation).where(forgotten))
+    tx.execute(delete(budget).where(budget.c.project_id == project, budget.c.forget_at <= now, budget.c.reserved == 0))
     return len(rows)
 
 
-def balance(tx: Transaction, project: str, scope: str, window: str) -> Balance:
-    """Return where a scope stands in a window; nothing spent and no limit when it was never used."""
-    row = tx.one(select(budget).where(*_at((project, scope, window))))
+def balance(tx: Transaction, project: str, scope: str, unit: str, window: str) -> Balance:
+    """Return where a budget stands; nothing used and no limit when it was never drawn on."""
+    row = tx.one(select(budget).where(*_at((project, scope, unit, window))))
     if row is None:
         return Balance(None, 0, 0)
-    return Balance(row["limit_nano"], row["settled_nano"], row["reserved_nano"], row["frozen"])
+    return stands(row)
 
 
-_Where = tuple[str, str, str]
+def stands(row: Mapping[str, Any]) -> Balance:
+    """Return where a budget stands by its row."""
+    return Balance(row["most"], row["settled"], row["reserved"], row["frozen"])
+
+
+_Where = tuple[str, str, str, str]
 
 
 def _serialise(tx: Transaction, project: str) -> None:
@@ -153,28 +173,31 @@ def _serialise(tx: Transaction, project: str) -> None:
 def _opened(tx: Transaction, project: str, limit: Limit) -> Any:
     """Return the budget's row, made when absent, with its limit as it is today."""
     make = upsert(tx.dialect, budget)
-    fresh = {"limit_nano": limit.limit_nano, "settled_nano": 0, "reserved_nano": 0, "frozen": False}
-    where = (project, limit.scope, limit.window)
+    ends = window_end(limit.window).timestamp()
+    fresh = {"settled": 0, "reserved": 0, "frozen": False, "forget_at": ends + _KEPT_S[span_of(limit.window)]}
+    named = {"project_id": project, "scope": limit.scope, "unit": limit.unit, "window": limit.window}
     tx.execute(
-        make.values(project_id=project, scope=limit.scope, window=limit.window, **fresh).on_conflict_do_update(
-            index_elements=["project_id", "scope", "window"], set_={"limit_nano": limit.limit_nano}
+        make.values(**named, most=limit.most, **fresh).on_conflict_do_update(
+            index_elements=list(named), set_={"most": limit.most}
         )
     )
-    return tx.one(select(budget).where(*_at(where)))
+    return tx.one(select(budget).where(*_at((project, *limit[:3]))))
 
 
 def _move(tx: Transaction, where: _Where, *, reserved: int, settled: int = 0) -> None:
-    values = {
-        "reserved_nano": budget.c.reserved_nano + reserved,
-        "settled_nano": budget.c.settled_nano + settled,
-    }
+    values = {"reserved": budget.c.reserved + reserved, "settled": budget.c.settled + settled}
     tx.execute(update(budget).where(*_at(where)).values(**values))
+
+
+def _row(project: str, hold: Hold, now: float, until: float) -> dict[str, Any]:
+    scope, unit, window, _ = hold.limit
+    where = {"project_id": project, "id": hold.id, "scope": scope, "unit": unit, "window": window}
+    return {**where, "amount": hold.amount, "state": "held", "lease_until": until, "made_at": now}
 
 
 def _give_back(tx: Transaction, project: str, held: Any, state: str) -> None:
     _end(tx, project, held["id"], state)
-    for scope in held["scopes"]:
-        _move(tx, (project, scope, held["window"]), reserved=-held["amount_nano"])
+    _move(tx, (project, held["scope"], held["unit"], held["window"]), reserved=-held["amount"])
 
 
 def _end(tx: Transaction, project: str, reservation_id: str, state: str) -> None:
@@ -186,25 +209,51 @@ def _mine(project: str, reservation_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _at(where: _Where) -> tuple[ColumnElement[bool], ...]:
-    project, scope, window = where
-    return budget.c.project_id == project, budget.c.scope == scope, budget.c.window == window
+    project, scope, unit, window = where
+    mine = budget.c.project_id == project, budget.c.scope == scope
+    return *mine, budget.c.unit == unit, budget.c.window == window
 
 
-def _exhausted(limit: Limit, held: Any, amount: int, now: float) -> Exhausted:
-    kind, _, name = limit.scope.partition(":")
-    renewed = datetime.fromisoformat(limit.window).replace(tzinfo=UTC) + timedelta(days=1)
+def _spent(hold: Hold, held: Any, now: float) -> Spent:
+    scope, unit, window, most = hold.limit
+    renewed = window_end(window)
+    left = 0 if held["frozen"] else max(0, most - held["settled"] - held["reserved"])
+    who = describe(scope)
+    facts: dict[str, Any] = {"limit": hold.limit, "left": left, "resets_at": renewed.timestamp()}
     if held["frozen"]:
-        problem = Exhausted(
-            f"the budget of {kind} {name} is frozen: a provider billed more than was reserved",
+        problem = Spent(
+            f"the {noun(unit)} of {who} is frozen: a provider billed more than was reserved",
             f"compare the provider's bill with its price; it opens again at {renewed:%Y-%m-%d %H:%M} UTC",
             code="budget_frozen",
+            **facts,
+        )
+    elif unit in ("cost", "tokens"):
+        problem = Spent(
+            f"the {noun(unit)} of {who} for {window} is used up: {rates.amount(unit, left)} of "
+            f"{rates.amount(unit, most)} is left, and this request may take {rates.amount(unit, hold.amount)}",
+            f"it is renewed at {renewed:%Y-%m-%d %H:%M} UTC; ask for a higher limit, or send shorter requests",
+            code="budget_exhausted" if unit == "cost" else "tokens_exhausted",
+            **facts,
         )
     else:
-        left = max(0, limit.limit_nano - held["settled_nano"] - held["reserved_nano"])
-        problem = Exhausted(
-            f"the budget of {kind} {name} for {limit.window} is used up: ${units.usd(left)} of "
-            f"${units.usd(limit.limit_nano)} is left, and this request may cost ${units.usd(amount)}",
-            f"it is renewed at {renewed:%Y-%m-%d %H:%M} UTC; ask for a higher budget, or send shorter requests",
+        problem = Spent(
+            f"{who} has used its {rates.amount(unit, most)} a {span_of(window)}",
+            f"it may go on at {renewed:%Y-%m-%d %H:%M} UTC; ask for a higher limit, or send requests more slowly",
+            code="rate_limited" if unit == "requests" else "steps_exhausted",
+            **facts,
         )
     problem.retry_after = max(1, int(renewed.timestamp() - now) + 1)
     return problem
+
+
+def noun(unit: str) -> str:
+    """Name a budget of a unit as people say it."""
+    return "budget" if unit == "cost" else f"limit of {unit}"
+
+
+def describe(scope: str) -> str:
+    """Name a scope as people say it: `key:key_1` is `key key_1`, `user:support/3f…` is `this user of support`."""
+    kind, _, name = scope.partition(":")
+    if kind in ("user", "session"):
+        return f"this {kind} of {name.partition('/')[0]}"
+    return f"{kind} {name}"

@@ -99,7 +99,7 @@ approval = Table(
 api_key = Table(
     "api_key", metadata, _project(), _key("id"), Column("hash", Text, nullable=False, unique=True), _text("person"),
     _text("name", ""), _json("roles"), _time("created_at"), _text("created_by"), _time("revoked_at", True),
-    Column("budget_per_day", BigInteger),
+    Column("budget_per_day", BigInteger), Column("team", Text),
 )  # fmt: skip
 audit = Table(
     "audit", metadata, _tenant(), Column("seq", Integer, primary_key=True, autoincrement=False), _time("at"),
@@ -110,16 +110,17 @@ audit_checkpoint = Table(
     _text("hash"), _text("signature"), _time("at"),
 )  # fmt: skip
 budget = Table(
-    "budget", metadata, _tenant(), _key("scope"), _key("window"), Column("limit_nano", BigInteger),
-    Column("settled_nano", BigInteger, nullable=False, default=0),
-    Column("reserved_nano", BigInteger, nullable=False, default=0),
-    Column("frozen", Boolean, nullable=False, default=False),
+    "budget", metadata, _tenant(), _key("scope"), _key("unit"), _key("window"), Column("most", BigInteger),
+    Column("settled", BigInteger, nullable=False, default=0), Column("reserved", BigInteger, nullable=False, default=0),
+    Column("frozen", Boolean, nullable=False, default=False), _time("forget_at"),
+    Index("ix_budget_forget", "project_id", "forget_at"),
 )  # fmt: skip
 reservation = Table(
-    "reservation", metadata, _tenant(), _key("id"), Column("amount_nano", BigInteger, nullable=False), _json("scopes"),
-    _text("window"), _text("state"), _time("lease_until"), _time("made_at"),
+    "reservation", metadata, _tenant(), _key("id"), _text("scope"), _text("unit"), _text("window"),
+    Column("amount", BigInteger, nullable=False), _text("state"), _time("lease_until"), _time("made_at"),
     Index("ix_reservation_lease", "project_id", "state", "lease_until"),
 )  # fmt: skip
+limits = Table("limits", metadata, _tenant(), _key("scope"), _json("rates"), _time("at"), _text("person"))
 job = Table(
     "job", metadata, _key("id"), _project(), _text("operation"), _json("arguments"), _text("person"), _text("state"),
     Column("attempts", Integer, nullable=False, default=0), Column("token", Integer, nullable=False, default=0),

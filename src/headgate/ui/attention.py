@@ -75,7 +75,7 @@ def _budget(app: Mapping[str, Any]) -> Iterator[Waiting]:
     budget = app["budget"]
     if budget and budget["frozen"]:
         yield Waiting("bad", "budget", "its budget is frozen until midnight UTC", f"#{app['name']}", app["name"])
-    elif budget and budget["left_usd"] == "0":
+    elif budget and budget["left"] == "0":
         yield Waiting("bad", "budget", "its budget of today is used up", f"#{app['name']}", app["name"])
 
 

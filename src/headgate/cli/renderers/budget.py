@@ -1,4 +1,4 @@
-"""Budgets on a terminal: what each scope may spend today, and what is left."""
+"""Budgets on a terminal: what each scope may use now, and what is left."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ from .screen import line, table
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
-    line(screen, (f"{result['day']}, until midnight UTC", "dim"))
     rows = [
         [
-            row["scope"], row["name"], _usd(row["limit_usd"]), _usd(row["settled_usd"]), _usd(row["reserved_usd"]),
-            "frozen" if row["frozen"] else _usd(row["left_usd"]),
+            row["scope"], row["name"], f"{row['unit']} a {row['span']}", _amount(row, "limit"), _amount(row, "settled"),
+            _amount(row, "reserved"), "frozen" if row["frozen"] else _amount(row, "left"), _until(row),
         ]
         for row in result["budgets"]
     ]  # fmt: skip
-    columns = ["budget", "name", "limit", "spent", "held", "left"]
-    table(
-        screen,
-        columns,
-        rows,
-        "no budget binds: a contract's `cost: {per_day: $5}` or a key's --budget-per-day sets one",
-    )
+    columns = ["budget", "name", "of", "limit", "used", "held", "left", "until, UTC"]
+    nothing = "nothing is limited: a contract's `limits:` or `headgate budget set` does it"
+    table(screen, columns, rows, nothing)
 
 
-def _usd(amount: str | None) -> str:
-    return "–" if amount is None else f"${amount}"
+def limited(screen: Console, result: Mapping[str, Any]) -> None:
+    line(screen, f"{result['scope']}: {', '.join(result['limits']) or 'no limits'}")
 
 
-SHOW = {"budget.list": listed}
+def _amount(row: Mapping[str, Any], which: str) -> str:
+    if row[which] is None:
+        return "–"
+    return f"${row[which]}" if row["unit"] == "cost" else str(row[which])
+
+
+def _until(row: Mapping[str, Any]) -> str:
+    at = str(row["resets_at"])
+    return at[11:16] if row["span"] == "minute" else at[:16].replace("T", " ")
+
+
+SHOW = {"budget.list": listed, "budget.set": limited}

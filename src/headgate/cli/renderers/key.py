@@ -22,13 +22,18 @@ def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
         [
             row["id"], row["person"], row["roles"], row["name"],
-            f"${row['budget_per_day_usd']}" if row["budget_per_day_usd"] else None, row["created_at"][:10],
+            row["team"], _limits(row), row["created_at"][:10],
             (row["revoked_at"] or "")[:10],
         ]
         for row in result["keys"]
     ]  # fmt: skip
-    columns = ["key", "person", "roles", "name", "per day", "made", "revoked"]
+    columns = ["key", "person", "roles", "name", "team", "limits", "made", "revoked"]
     table(screen, columns, rows, "no keys yet: `headgate key create PERSON --role ROLE` makes one")
+
+
+def _limits(row: Mapping[str, Any]) -> str:
+    daily = [f"${row['budget_per_day_usd']}/day"] if row["budget_per_day_usd"] else []
+    return ", ".join([*daily, *row["limits"]])
 
 
 SHOW = {"key.create": created, "key.list": listed}

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import select
 
 from headgate.improve import Held, open_held
-from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, plugins
+from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, Scoped, plugins
 from headgate.models import Providers
 from headgate.platform.identity import Caller, Identity, Known, unauthenticated
 from headgate.platform.roles import authorise, permits
@@ -35,7 +35,7 @@ _LOAD_S = 0.5
 _MISS_S = 0.2
 _FRESH_S = 10.0
 _HEX = frozenset("0123456789abcdef")
-_CHANGES = ("release.", "environment.", "key.")
+_CHANGES = ("release.", "environment.", "key.", "budget.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +159,14 @@ class Gateway:
         user = body.get("user")
         subject = self.embedded.store.secret.subject(principal.project, user) if isinstance(user, str) else ""
         request = Request(trace_id, body, principal.key_id, session, subject)
-        return Turn(pin, snapshot, request, self.runtime(principal.project, pin, known.per_day))
+        return Turn(pin, snapshot, request, self.runtime(principal.project, pin, known.limits))
 
     def models(self, known: Known) -> list[str]:
         """Return the names that this caller may put into `model`."""
         authorise(known.principal, "chat", "chat with apps")
         return self.environments.names(known.principal.project)
 
-    def runtime(self, project: str, pin: Pin, per_day: int | None = None) -> Runtime:
+    def runtime(self, project: str, pin: Pin, limits: Scoped = ()) -> Runtime:
         """Return what surrounds a request of this environment; built once, then only read."""
         key = (project, pin.environment)
         found = self._runtimes.get(key)
@@ -183,7 +183,7 @@ class Gateway:
                 environment=pin.environment,
                 project=project,
             )
-        return found if per_day is None else replace(found, key_per_day=per_day)
+        return replace(found, key_limits=limits) if limits else found
 
     def _by_digest(self, principal: Principal, name: str) -> Pin:
         """Resolve `support@sha256:…` or a beginning of 8 digits or more: past the gates, for those who may."""
@@ -213,7 +213,7 @@ class Gateway:
     def _changed(self, operation: str) -> None:
         """Called in the thread of a change, after its commit."""
         if operation.startswith(_CHANGES):
-            if operation.startswith("key."):
+            if operation.startswith(("key.", "budget.")):
                 self.identity.refresh()
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._stale.set)

@@ -1,8 +1,8 @@
 """The kind `contract`: what an app promises. Called by the plugin loader; `release` and `evaluate` read the targets.
 
-A contract has two halves. The *behavioural* half (input, output, refuse, evidence, cost) can change an answer (a day's
-budget ends it): it alone is the artifact's document, so it alone makes the digest that a release pins. The *targets*
-(latency) are what the app is judged by: they travel in `about.targets` and never change a release.
+A contract has two halves. The *behavioural* half (input, output, refuse, evidence, cost, limits) can change an answer
+(a used-up budget ends it): it alone is the artifact's document, so it alone makes the digest that a release pins. The
+*targets* (latency) are what the app is judged by: they travel in `about.targets` and never change a release.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from headgate.kernel import (
     InvalidInput,
     Kind,
     PromptPath,
+    RateText,
     RetrievalPath,
     Source,
     Usd,
@@ -59,6 +60,17 @@ class Cost(BaseModel):
     per_day: Usd | None = None
 
 
+class Limits(BaseModel):
+    """What may be used: by the app in all, by each of its users (`user` of a request), in each session. `loops`: the
+    same call of a tool, or the same question, this often in a row is stopped; 0 never stops one."""
+
+    model_config = _STRICT
+    app: list[RateText] = []
+    user: list[RateText] = []
+    session: list[RateText] = []
+    loops: Annotated[int, Field(ge=0, le=1000)] = 10
+
+
 class Evidence(BaseModel):
     """Which answers must stand on sources, and on which."""
 
@@ -76,6 +88,7 @@ class Contract(BaseModel):
     refuse: list[Refusal] = []
     latency: Latency = Latency()
     cost: Cost = Cost()
+    limits: Limits = Limits()
     evidence: Evidence = Evidence()
 
 
@@ -97,7 +110,9 @@ def parse(root: Path, path: str) -> Draft:
 
 def behavioural(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the half of a contract's document that can change an answer, and that a release therefore pins."""
-    return {key: document[key] for key in ("input", "output", "refuse", "cost", "evidence") if key in document}
+    return {
+        key: document[key] for key in ("input", "output", "refuse", "cost", "limits", "evidence") if key in document
+    }
 
 
 def targets(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +148,7 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if before[rule].get("reply") != after[rule].get("reply"):
             said.append(f"the reply to what is refused as {rule!r} changed")
     said += changed_values("evidence", old.get("evidence", {}), new.get("evidence", {}))
+    said += changed_values("limits", old.get("limits", {}), new.get("limits", {}))
     return said + changed_values("cost", old.get("cost", {}), new.get("cost", {}))
 
 

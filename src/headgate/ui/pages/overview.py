@@ -25,7 +25,8 @@ async def show(visit: Visit) -> Response:
     judged = {digest: await visit.call("release.show", release=digest, gates=True) for digest in sorted(looked)}
     rows = [await _row(visit, row, judged, newest.get(row["app"], "")) for row in shown["environments"]]
     names = sorted({row["app"] for row in rows} | {release["app"] for release in listed["releases"]})
-    by_scope = {row["scope"]: row for row in budgets["budgets"]} if budgets else {}
+    daily = [row for row in budgets["budgets"] if (row["unit"], row["span"]) == ("cost", "day")] if budgets else []
+    by_scope = {row["scope"]: row for row in daily}
     apps = [
         {
             "name": name,
