@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from headgate.platform import plain_environment
 from headgate.store import Spans
-from headgate.testing.served import plain_environment
 
 ROUNDS = 30
 SENDERS = 4

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from headgate.kernel import Principal, new_trace_id
-from headgate.platform import Inference, Known, build_gateway, open_project, read_settings
-from headgate.testing.served import Served, do, plain_environment, serving
+from headgate.platform import Inference, Known, build_gateway, open_project, plain_environment, read_settings
+from headgate.testing.served import Served, do, serving
 
 APP = """contract: contracts/support
 route:

@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 
-from headgate.testing.served import QUESTION, Served, do, plain_environment, serving
+from headgate.platform import plain_environment
+from headgate.testing.served import QUESTION, Served, do, serving
 
 _spec = importlib.util.spec_from_file_location("http_world", Path(__file__).parents[1] / "http" / "conftest.py")
 assert _spec is not None
