@@ -42,7 +42,8 @@ def ending(demo: Demo) -> None:
         "  headgate release list                   headgate release diff "
         f"{short(demo.releases['first'])} {short(demo.releases['fixed'])}\n"
         "  headgate trace list --where route=high_risk      headgate audit list\n"
-        "  headgate serve                          then point any OpenAI client at it, model [bold]support[/]\n"
+        "  headgate serve --open                   the pages (sign in with a key below); any OpenAI client, model "
+        "[bold]support[/]\n"
         f"Keys of this demo: engineer {demo.keys['engineer']}, reviewer {demo.keys['reviewer']}"
     )
 

@@ -16,9 +16,7 @@ from headgate.platform.wiring import Embedded
 from headgate.store import tables
 
 log = logging.getLogger("headgate.integrity")
-_PLAYBOOK = (
-    "restore the bytes from a backup, or create the release again from its files; find out who changed them"
-)
+_PLAYBOOK = "restore the bytes from a backup, or create the release again from its files; find out who changed them"
 
 
 def teller(embedded: Embedded) -> Callable[[str, str, Corrupt], None]:
