@@ -5,8 +5,9 @@ Children are kept by their labels, which are few: apps, environments, statuses. 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -27,6 +28,9 @@ class Meters:
         self._requests = self._counter("headgate_requests", "Answers by how they ended", labels)
         self._tokens = self._counter("headgate_tokens", "Tokens of model calls", (*place, "side"))
         self._cost = self._counter("headgate_cost_usd", "Cost of model calls in USD", place)
+        self._troubles = self._counter(
+            "headgate_model_troubles", "Model calls that failed or were not made, by why", (*place, "why")
+        )
         self._errors = self._counter("headgate_http_errors", "Requests answered with an error", ("route", "status"))
         self._predictions = self._counter("headgate_predictions", "Rows that models have answered", place)
         self._latency = self._histogram("headgate_request_seconds", "From request to whole answer", place)
@@ -55,6 +59,17 @@ class Meters:
         overhead.observe(answer.overhead_us / 1e6)
         if answer.first_token_us:
             first.observe(answer.first_token_us / 1e6)
+        for stage in answer.stages:
+            if stage.name == "generate":
+                self._asked(app, environment, stage.facts["attempts"])
+
+    def _asked(self, app: str, environment: str, attempts: Iterable[Mapping[str, Any]]) -> None:
+        """Count what went wrong with models; `why` is one of our codes, or that a second target was asked."""
+        for attempt in attempts:
+            if "error" in attempt:
+                self._troubles.labels(app, environment, attempt["error"]).inc()
+            if attempt.get("hedge") == "lost":
+                self._troubles.labels(app, environment, "hedge_lost").inc()
 
     def scored(self, app: str, environment: str, rows: int, seconds: float) -> None:
         """Count one inference of a model: a request like others, and its rows."""

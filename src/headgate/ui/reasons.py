@@ -119,14 +119,25 @@ def span_words(span: Mapping[str, Any]) -> list[str]:
     return [item for item in (", ".join(about), f"failed: {facts['message']}" if facts.get("message") else "") if item]
 
 
+_PASSED = {
+    "breaker_open": "it had failed too often",
+    "rate_limited": "its provider had asked for a rest",
+    "queue_full": "no place, and its queue was full",
+    "queue_timeout": "no place in time",
+}
+
+
 def attempt_words(attempt: Mapping[str, Any]) -> str:
     """Return one call of a model in words: which, how it ended, tokens, cost."""
+    if attempt.get("error") in _PASSED:
+        return f"{attempt.get('target', '')} passed over: {_PASSED[attempt['error']]}"
     if "error" in attempt:
         status = f" ({attempt['upstream_status']})" if attempt.get("upstream_status") else ""
         return f"{attempt.get('target', '')} failed: {attempt['error']}{status}"
     tokens = attempt.get("tokens") or (0, 0)
     cost, took = money(attempt.get("cost_nano", 0) / 1e9), duration(attempt.get("took_us", 0) / 1000)
-    return f"{attempt.get('target', '')}: {tokens[0]} → {tokens[1]} tokens, {cost}, {took}"
+    lost = ", the other was first" if attempt.get("hedge") == "lost" else ""
+    return f"{attempt.get('target', '')}: {tokens[0]} → {tokens[1]} tokens, {cost}, {took}{lost}"
 
 
 def _route(facts: Mapping[str, Any]) -> str:
