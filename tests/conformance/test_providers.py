@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "openai": {"key": "sk-planted-canary"},
     "anthropic": {"key": "sk-planted-canary"},
     "gemini": {"key": "sk-planted-canary"},
+    "bedrock": {"key": "sk-planted-canary"},
 }
 
 
@@ -126,7 +128,7 @@ HOSTED = [
 
 @pytest.mark.parametrize("kind", HOSTED)
 async def test_a_closed_port_is_retryable_and_quick(kind: str) -> None:
-    provider = Providers({"p": {"type": kind, "base_url": "http://127.0.0.1:9/v1"}}).get("p")
+    provider = Providers({"p": {"type": kind, "base_url": "http://127.0.0.1:9/v1", "key": "k"}}).get("p")
     with pytest.raises(ProviderError) as caught:
         await ask(provider)
     assert (caught.value.code, caught.value.retryable) == ("provider_connection", True)
@@ -134,7 +136,14 @@ async def test_a_closed_port_is_retryable_and_quick(kind: str) -> None:
 
 @pytest.mark.parametrize("key", ["${env:LLM_KEY}", "", None])
 @pytest.mark.parametrize("kind", HOSTED)
-async def test_a_missing_key_says_what_to_set_and_calls_nobody(kind: str, key: str | None) -> None:
+async def test_a_missing_key_says_what_to_set_and_calls_nobody(
+    kind: str, key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "absent"))
     provider = Providers({"hosted": {"type": kind, "key": key}}).get("hosted")
     assert provider.identity("some-model")["model"] == "some-model"
     with pytest.raises(ProviderError) as caught:
@@ -153,7 +162,7 @@ def test_what_a_call_must_say_is_no_default(kind: str, name: str) -> None:
 @pytest.mark.parametrize("kind", HOSTED)
 async def test_defaults_are_sent_and_pinned_and_a_call_wins(kind: str, upstream: tuple[str, Upstream]) -> None:
     url, server = upstream
-    entry = {"type": kind, "base_url": url, "defaults": {"temperature": 0.25, "top_p": 0.5}}
+    entry = {"type": kind, "base_url": url, "key": "k", "defaults": {"temperature": 0.25, "top_p": 0.5}}
     provider = Providers({"p": entry}).get("p")
     assert provider.identity("m")["defaults"] == {"temperature": 0.25, "top_p": 0.5}
     await ask(provider, body={**BODY, "top_p": 0.75})
@@ -168,5 +177,5 @@ async def test_a_call_always_carries_its_limit(kind: str, upstream: tuple[str, U
     url, server = upstream
     for limit, sent in ((None, 4096), (321, 321)):
         body = {**BODY, "max_tokens": limit}
-        await ask(Providers({"p": {"type": kind, "base_url": url}}).get("p"), body=body)
+        await ask(Providers({"p": {"type": kind, "base_url": url, "key": "k"}}).get("p"), body=body)
         assert str(sent) in json.dumps(server.bodies[-1])

@@ -76,6 +76,9 @@ EXTRAS = {
     "onnx": "ml",
     "psycopg": "postgres",
     "detect_secrets": "secrets",
+    "boto3": "bedrock",
+    "botocore": "bedrock",
+    "litellm": "litellm",
 }
 """Which extra of headgate brings an optional library."""
 

@@ -69,15 +69,22 @@ class Transport:
         self._sessions: dict[asyncio.AbstractEventLoop, Any] = {}
         self._lock = threading.Lock()
 
-    async def post(self, path: str, body: Mapping[str, Any], total: float) -> tuple[int, Mapping[str, str], bytes]:
+    async def post(
+        self, path: str, body: Mapping[str, Any], total: float, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
         """Send JSON, return status, headers and whole body (of an error its start). Raises ProviderError."""
-        async with self.stream(path, body, total) as reply:
+        async with self.stream(path, body, total, headers) as reply:
             content = await reply.read() if reply.status == 200 else await reply.start()
             return reply.status, reply.headers, content
 
     @asynccontextmanager
-    async def stream(self, path: str, body: Mapping[str, Any], total: float) -> AsyncIterator[Reply]:
-        """Send JSON and hand out the reply while it arrives; leaving the block gives the connection back or cuts it."""
+    async def stream(
+        self, path: str, body: Mapping[str, Any], total: float, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Reply]:
+        """Send JSON and hand out the reply while it arrives; leaving the block gives the connection back or cuts it.
+
+        headers: of this request alone, beside the transport's own: a signature, for example.
+        """
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(
@@ -86,11 +93,11 @@ class Transport:
         content = msgspec.json.encode(body)
         try:
             async with self._session().post(
-                self._base + path, data=content, timeout=timeout, allow_redirects=False
+                self._base + path, data=content, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
-                headers = {name.lower(): value for name, value in response.headers.items()}
+                received = {name.lower(): value for name, value in response.headers.items()}
                 async with aclosing(self._bounded(response.content)) as pieces:
-                    yield Reply(response.status, headers, pieces)
+                    yield Reply(response.status, received, pieces)
         except TimeoutError as problem:
             raise timed_out(problem) from None
         except aiohttp.ClientConnectorError as problem:

@@ -1,4 +1,4 @@
-"""How the stand-in server speaks the wires of providers: OpenAI's chat, Anthropic's messages, Gemini's contents.
+"""How the stand-in server speaks the wires of providers: OpenAI's, Anthropic's, Gemini's, Bedrock's.
 
 Called by `upstream`, which decides what is said and what goes wrong. A dialect says it: whole, or as events.
 """
@@ -6,7 +6,9 @@ Called by `upstream`, which decides what is said and what goes wrong. A dialect 
 from __future__ import annotations
 
 import json
+import struct
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,6 +16,8 @@ from headgate.kernel import Usage, new_id
 
 _WORDS = {429: "slow down", 500: "broken", 503: "overloaded"}
 TOOL_JSON = '{"city": "Par'
+_COMMENT = b": pause\n\n"
+_HALF = b'data: {"choi'
 
 
 class Dialect(Protocol):
@@ -36,6 +40,18 @@ class Dialect(Protocol):
     def closing(self, body: dict[str, Any], usage: Usage | None, ended: bool) -> bytes: ...
 
     def last(self) -> bytes: ...
+
+    def comment(self) -> bytes:
+        """Return an event that says nothing."""
+        ...
+
+    def half(self) -> bytes:
+        """Return the first half of an event."""
+        ...
+
+    def broke(self) -> bytes:
+        """Return an error sent inside a stream."""
+        ...
 
     def error(self, status: int) -> dict[str, Any]: ...
 
@@ -77,6 +93,15 @@ class OpenAIDialect:
 
     def last(self) -> bytes:
         return b"data: [DONE]\n\n"
+
+    def comment(self) -> bytes:
+        return _COMMENT
+
+    def half(self) -> bytes:
+        return _HALF
+
+    def broke(self) -> bytes:
+        return event(self.error(503))
 
     def error(self, status: int) -> dict[str, Any]:
         kind = "rate_limit_error" if status == 429 else "server_error"
@@ -143,6 +168,15 @@ class AnthropicDialect:
     def last(self) -> bytes:
         return self._event({"type": "message_stop"})
 
+    def comment(self) -> bytes:
+        return _COMMENT
+
+    def half(self) -> bytes:
+        return _HALF
+
+    def broke(self) -> bytes:
+        return event(self.error(503), "error")
+
     def error(self, status: int) -> dict[str, Any]:
         kind = {429: "rate_limit_error", 503: "overloaded_error"}.get(status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": _WORDS[status]}}
@@ -190,6 +224,15 @@ class GeminiDialect:
     def last(self) -> bytes:
         return b""
 
+    def comment(self) -> bytes:
+        return _COMMENT
+
+    def half(self) -> bytes:
+        return _HALF
+
+    def broke(self) -> bytes:
+        return event(self.error(503))
+
     def error(self, status: int) -> dict[str, Any]:
         name = {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}.get(status, "INTERNAL")
         return {"error": {"code": status, "message": _WORDS[status], "status": name}}
@@ -211,6 +254,75 @@ class GeminiDialect:
         return found
 
 
+class BedrockDialect:
+    def asked(self, body: dict[str, Any]) -> dict[str, Any]:
+        turns = [{"role": "system", "content": self._text(body["system"])}] if body.get("system") else []
+        turns += [{"role": turn["role"], "content": self._text(turn["content"])} for turn in body.get("messages") or []]
+        return {**body, "messages": turns}
+
+    def whole(self, body: dict[str, Any], text: str, usage: Usage | None, ended: bool) -> dict[str, Any]:
+        found: dict[str, Any] = {"output": {"message": {"role": "assistant", "content": [{"text": text}]}}}
+        found |= {"metrics": {"latencyMs": 1}, "stopReason": "end_turn" if ended else None}
+        return found | self._usage(usage)
+
+    def opening(self, body: dict[str, Any], usage: Usage | None) -> bytes:
+        return frame("messageStart", {"role": "assistant", "p": "abc"})
+
+    def piece(self, body: dict[str, Any], text: str) -> bytes:
+        return frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}, "p": "ab"})
+
+    def tool(self, body: dict[str, Any]) -> bytes:
+        start = {"toolUse": {"toolUseId": "tooluse_1", "name": "weather"}}
+        delta = {"toolUse": {"input": TOOL_JSON}}
+        return frame("contentBlockStart", {"contentBlockIndex": 1, "start": start}) + frame(
+            "contentBlockDelta", {"contentBlockIndex": 1, "delta": delta}
+        )
+
+    def closing(self, body: dict[str, Any], usage: Usage | None, ended: bool) -> bytes:
+        stop = frame("messageStop", {"stopReason": "end_turn"}) if ended else b""
+        return frame("contentBlockStop", {"contentBlockIndex": 0}) + stop + frame("metadata", self._usage(usage))
+
+    def last(self) -> bytes:
+        return b""
+
+    def comment(self) -> bytes:
+        return frame("notInventedYet", {})
+
+    def half(self) -> bytes:
+        return frame("contentBlockDelta", {})[:20]
+
+    def broke(self) -> bytes:
+        return frame("serviceUnavailableException", self.error(503), "exception")
+
+    def error(self, status: int) -> dict[str, Any]:
+        return {"message": _WORDS[status]}
+
+    def filtered(self) -> tuple[int, dict[str, Any]]:
+        return 400, {"message": "Output blocked by content filtering policy"}
+
+    def _text(self, blocks: list[dict[str, Any]]) -> str:
+        return "\n".join(str(block.get("text") or "") for block in blocks)
+
+    def _usage(self, usage: Usage | None) -> dict[str, Any]:
+        if usage is None:
+            return {}
+        given, got = usage.input_tokens, usage.output_tokens
+        return {"usage": {"inputTokens": given, "outputTokens": got, "totalTokens": given + got}}
+
+
+def frame(kind: str, data: Mapping[str, Any], sort: str = "event") -> bytes:
+    """Return one message of AWS's binary event stream."""
+    named = {f":{sort}-type": kind, ":content-type": "application/json", ":message-type": sort}
+    headers = b"".join(
+        struct.pack(f">B{len(name)}sBH{len(value)}s", len(name), name.encode(), 7, len(value), value.encode())
+        for name, value in named.items()
+    )
+    payload = json.dumps(data, ensure_ascii=False).encode()
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
 def dialect_of(path: str) -> tuple[Dialect, bool] | None:
     """Return the wire that a path belongs to, and whether the path alone asks for a stream."""
     if path.endswith("/chat/completions"):
@@ -219,4 +331,6 @@ def dialect_of(path: str) -> tuple[Dialect, bool] | None:
         return AnthropicDialect(), False
     if path.endswith((":generateContent", ":streamGenerateContent")):
         return GeminiDialect(), path.endswith(":streamGenerateContent")
+    if path.endswith(("/converse", "/converse-stream")):
+        return BedrockDialect(), path.endswith("-stream")
     return None

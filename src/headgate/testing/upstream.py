@@ -1,4 +1,4 @@
-"""A stand-in for model providers on loopback (OpenAI, Anthropic, Gemini), which behaves and, on request, misbehaves.
+"""A stand-in for OpenAI, Anthropic, Gemini and Bedrock on loopback, which behaves and, on request, misbehaves.
 
 Run by tests and the demo: `python -m headgate.testing.upstream --port 9000 --bill bill.jsonl`, or in process with
 `running()`. It keeps its own bill: one line per paid request, on disk before the first byte of the answer, so that
@@ -201,7 +201,9 @@ async def _stream(speech: Speech, text: str, usage: Usage, wire: tuple[Receive, 
         if piece is _ENDLESS:
             await _endless(receive, send)
             raise Cut
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        shown = speech.dialect.comment() if piece is _PAUSE or piece is _CUT else piece
+        shown = speech.dialect.half() if piece is _HALF_LINE else shown
+        await send({"type": "http.response.body", "body": shown, "more_body": True})
         if piece is _PAUSE:
             await _wait(3600 if speech.fault == "stall" else 0.01, receive)
         if piece is _CUT or piece is _HALF_LINE:
@@ -210,9 +212,9 @@ async def _stream(speech: Speech, text: str, usage: Usage, wire: tuple[Receive, 
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-_PAUSE = b": pause\n\n"
-_CUT = b": cut\n\n"
-_HALF_LINE = b'data: {"choi'
+_PAUSE = b"pause"
+_CUT = b"cut"
+_HALF_LINE = b"half"
 _ENDLESS = b"data: "
 _CUTS = ("cut_before", "cut_after", "cut_line", "stall")
 
@@ -250,7 +252,7 @@ def _second(fault: Fault, dialect: Dialect) -> Iterator[bytes]:
     elif fault == "bad_utf8":
         yield b'data: {"text": "\xff\xfe"}\n\n'
     elif fault == "error_mid":
-        yield event(dialect.error(503), "error")
+        yield dialect.broke()
 
 
 async def _body(receive: Receive) -> bytes:

@@ -1,7 +1,7 @@
 """One call of one provider over HTTP: sent, read whole or as a stream, and ended by one `End` or one `ProviderError`.
 
-Called by provider files, each with the codec of its wire. It knows no wire: events are server-sent JSON, ended by
-`[DONE]`, by the decoder saying so, or by the end of the body.
+Called by provider files, each with the codec of its wire. It knows no wire: events are JSON, ended by `[DONE]`, by
+the decoder saying so, or by the end of the body.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.sse import EventParser, StreamBroken
+from headgate.models.sse import StreamBroken
 from headgate.models.transport import Reply, Transport
 
 from .failures import broken_answer
@@ -33,6 +33,16 @@ class Decoder(Protocol):
     def end(self) -> End: ...
 
 
+class Parser(Protocol):
+    """Cuts the bytes of a stream into JSON texts; `broken` holds what is wrong after those already given."""
+
+    broken: StreamBroken | None
+
+    def feed(self, chunk: bytes) -> list[str]: ...
+
+    def end(self) -> list[str]: ...
+
+
 class Codec(Protocol):
     """The answering half of a wire, as files in `wires/` offer it."""
 
@@ -42,30 +52,36 @@ class Codec(Protocol):
 
     def error_of(self, data: Any, status: int | None, headers: Mapping[str, str]) -> ProviderError: ...
 
+    def parser(self) -> Parser:
+        """Return what cuts the bytes of a stream into JSON texts."""
+        ...
+
 
 Prepare = Callable[[Call], tuple[str, Mapping[str, Any]]]
 """Checks the key and gives the path and the body to send. Raises ProviderError."""
 
 
-async def exchange(transport: Transport, codec: Codec, call: Call, prepare: Prepare) -> AsyncGenerator[Delta | End]:
+async def exchange(
+    transport: Transport, codec: Codec, call: Call, prepare: Prepare, headers: Mapping[str, str] | None = None
+) -> AsyncGenerator[Delta | End]:
     """Yield the answer's text and its end. Raises ProviderError; closing the generator cancels the call upstream."""
     path, body = prepare(call)
     if not call.stream:
-        status, headers, content = await transport.post(path, body, call.timeout_s)
+        status, received, content = await transport.post(path, body, call.timeout_s, headers)
         if status != 200:
-            raise codec.error_of(_json(content), status, headers)
+            raise codec.error_of(_json(content), status, received)
         for event in _whole(codec, content, call):
             yield event
         return
     decoder, begun = codec.stream(call), False
     try:
-        async with transport.stream(path, body, call.timeout_s) as reply:
+        async with transport.stream(path, body, call.timeout_s, headers) as reply:
             if (events := await _at_once(codec, reply, call)) is not None:
                 for event in events:
                     begun = True
                     yield event
                 return
-            async with aclosing(_chunks(reply, decoder)) as chunks:
+            async with aclosing(_chunks(reply, codec.parser(), decoder)) as chunks:
                 async for chunk in chunks:
                     if delta := decoder.feed(chunk):
                         begun = True
@@ -92,9 +108,8 @@ def _whole(codec: Codec, content: bytes, call: Call) -> list[Delta | End]:
     return [Delta(text), end] if text else [end]
 
 
-async def _chunks(reply: Reply, decoder: Decoder) -> AsyncGenerator[Any]:
+async def _chunks(reply: Reply, parser: Parser, decoder: Decoder) -> AsyncGenerator[Any]:
     """Decode the events of a reply until its wire's last one, or its end."""
-    parser = EventParser()
     try:
         async for piece in reply.pieces:
             for data in parser.feed(piece):

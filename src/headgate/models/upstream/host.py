@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from headgate.kernel import Duration, HeadgateError
 from headgate.models.call import ProviderError
@@ -22,6 +22,17 @@ _PER_CALL = frozenset(
 _UNRESOLVED = re.compile(r"^\$\{env:([^}]+)\}$")
 
 
+def _cheap(value: dict[str, Any]) -> dict[str, Any]:
+    """Keep out what a call must say itself, and what would let a call cost more than its bound."""
+    if refused := sorted(_PER_CALL & value.keys()):
+        raise ValueError(f"{', '.join(refused)} cannot be a default; set it in the prompt or the request")
+    return value
+
+
+Defaults = Annotated[dict[str, Any], AfterValidator(_cheap)]
+"""Parameters for calls that do not set them."""
+
+
 class HostOptions(BaseModel):
     """An entry of `providers:`. `defaults` are parameters for calls that do not set them, part of the identity."""
 
@@ -31,17 +42,9 @@ class HostOptions(BaseModel):
     key: SecretStr | None = None
     revision: str = ""
     price: Price | None = None
-    defaults: dict[str, Any] = Field(default_factory=dict)
+    defaults: Defaults = Field(default_factory=dict)
     timeout: Duration = 30_000_000
     connect_timeout: Duration = 5_000_000
-
-    @field_validator("defaults")
-    @classmethod
-    def _cheap(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Keep out what a call must say itself, and what would let a call cost more than its bound."""
-        if refused := sorted(_PER_CALL & value.keys()):
-            raise ValueError(f"{', '.join(refused)} cannot be a default; set it in the prompt or the request")
-        return value
 
     @field_validator("base_url")
     @classmethod

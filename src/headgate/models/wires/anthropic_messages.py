@@ -16,6 +16,7 @@ import msgspec
 from headgate.kernel import Usage
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
+from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.turns import (
     Part,
@@ -91,7 +92,7 @@ def decode(data: Any, call: Call) -> tuple[str, End]:
         text = "".join(block["text"] for block in blocks if block["type"] == "text")
         if not isinstance(reason, str):
             raise broken_answer("'s answer has no end")
-        message = _said(blocks, numbered=False)
+        message = said_of(blocks, numbered=False)
     except _MALFORMED:
         raise broken_answer("'s answer is no message") from None
     return text, _end(data, message, text, call)
@@ -127,7 +128,7 @@ class StreamDecoder:
             raise broken_answer("'s answer stopped before its end", retryable=not self._text)
         data = self._head if self._counted else {key: self._head[key] for key in self._head if key != "usage"}
         blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        return _end(data, _said(blocks, numbered=True), "".join(self._text), self._call)
+        return _end(data, said_of(blocks, numbered=True), "".join(self._text), self._call)
 
     def _take(self, event: Any) -> str:
         match event["type"]:
@@ -281,7 +282,7 @@ def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> str:
     return ""
 
 
-def _said(blocks: list[Any], *, numbered: bool) -> dict[str, Any]:
+def said_of(blocks: list[Any], *, numbered: bool) -> dict[str, Any]:
     """Return what a message holds besides text, in OpenAI's shape; numbered: with the index that streams need."""
     calls: list[dict[str, Any]] = []
     thoughts: list[Any] = []
@@ -347,6 +348,7 @@ class AnthropicMessages:
     decode = staticmethod(decode)
     stream = StreamDecoder
     error_of = staticmethod(error_of)
+    parser = EventParser
 
 
 plugin = AnthropicMessages()

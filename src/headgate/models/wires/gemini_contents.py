@@ -14,6 +14,7 @@ import msgspec
 from headgate.kernel import new_id
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
+from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.turns import (
     Part,
@@ -324,6 +325,7 @@ class GeminiContents:
     decode = staticmethod(decode)
     stream = StreamDecoder
     error_of = staticmethod(error_of)
+    parser = EventParser
 
 
 plugin = GeminiContents()

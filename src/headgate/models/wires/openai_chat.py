@@ -12,6 +12,7 @@ from typing import Any
 from headgate.kernel import Answer, Exhausted, HeadgateError, Usage
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
+from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import failure
 
 OURS = frozenset({"max_sentences", "headgate"})
@@ -264,6 +265,7 @@ class OpenAIChat:
     decode = staticmethod(decode)
     stream = StreamDecoder
     error_of = staticmethod(error_of)
+    parser = EventParser
     completion = staticmethod(completion)
     chunk = staticmethod(chunk)
     final_chunk = staticmethod(final_chunk)
