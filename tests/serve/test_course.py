@@ -114,6 +114,16 @@ async def test_the_total_bounds_all_targets_together(ruled: Callable[..., World]
     assert 90_000 <= given.latency_us < 1_500_000
 
 
+async def test_a_target_that_is_left_no_time_is_not_blamed(ruled: Callable[..., World]) -> None:
+    rules = "total: 120ms, limits: {one/model: {total: 90ms}, two/model: {total: 20s}}"
+    world = ruled(f"llms: {{main: {{targets: [one/model, two/model], {rules}}}}}")
+    world.one.says = world.two.says = [slow(5)]
+    await asyncio.gather(*(answered(world) for _ in range(VOLUME)))
+    assert world.runtime.targets is not None
+    assert [hint.state for hint in world.runtime.targets.snapshot()] == ["open", "closed"]
+    assert len(world.two.calls) == VOLUME
+
+
 async def test_a_target_may_have_rules_of_its_own(ruled: Callable[..., World]) -> None:
     world = ruled("llms: {main: {targets: [one/model, two/model], total: 20s, limits: {one/model: {total: 30ms}}}}")
     world.one.says, world.two.says = [slow(5)], [slow(0.1)]

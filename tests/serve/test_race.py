@@ -160,3 +160,25 @@ async def test_waiting_for_two_is_not_our_overhead(hedged: World) -> None:
     given = await hedged.ask(ASK)
     assert given.latency_us >= 140_000
     assert given.overhead_us < given.latency_us - 100_000
+
+
+async def test_a_call_that_will_not_be_cancelled_is_left_behind(hedged: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.serve.calling.race._STOP_S", 0.05)
+    release = asyncio.Event()
+
+    async def stubborn(call: Call) -> AsyncIterator[Delta | End]:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        yield end()
+
+    hedged.one.says, hedged.two.says = [stubborn], ["Hi there!"]
+    given = await hedged.ask(ASK)
+    assert given.text == "Hi there!"
+    assert given.latency_us < 2_000_000
+    assert idle(hedged)
+    release.set()
+    await asyncio.sleep(0.01)
+    assert idle(hedged)

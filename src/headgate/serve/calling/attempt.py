@@ -57,17 +57,18 @@ class Plan:
 class Attempt:
     """One call that was let pass; its usage is booked and its place given back when it ends, is cut off, or is left.
 
+    hurried: others before it have left it less than half its time, so running out of it is no fault of the target.
     alone: its waiting is the request's waiting; whoever runs two at once keeps that account itself.
     """
 
     __slots__ = (
-        "admission", "alone", "begun", "characters", "choice", "facts", "finished", "journey", "outcome", "plan",
-        "sent", "start", "until", "usage",
+        "admission", "alone", "begun", "characters", "choice", "facts", "finished", "hurried", "journey", "outcome",
+        "plan", "sent", "start", "until", "usage",
     )  # fmt: skip
 
     def __init__(self, journey: Journey, plan: Plan, choice: Choice, admission: Admission) -> None:
         self.journey, self.plan, self.choice, self.admission = journey, plan, choice, admission
-        self.begun = self.sent = self.finished = False
+        self.begun = self.sent = self.finished = self.hurried = False
         self.alone = True
         self.usage: Usage | None = None
         self.characters = 0
@@ -85,9 +86,11 @@ class Attempt:
         plan, link = self.plan, self.choice.link
         now = asyncio.get_running_loop().time
         began = now()
-        deadline = began + (link.total_s or self.journey.runtime.timeout_s)
-        if self.until is not None:
-            deadline = min(deadline, self.until)
+        total_s = link.total_s or self.journey.runtime.timeout_s
+        deadline = began + total_s
+        if self.until is not None and self.until < deadline:
+            deadline = self.until
+            self.hurried = deadline - began < total_s / 2
         first_s, idle_s = (link.first_token_s, link.idle_s) if plan.stream else (None, None)
         stream: Any = None
         try:
@@ -175,7 +178,8 @@ class Attempt:
 
     def _note(self, problem: ProviderError) -> None:
         """Keep what went wrong: our code and the upstream's status, never its words (they may quote the prompt)."""
-        self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
+        if not (self.hurried and problem.code == "provider_timeout"):
+            self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
         self.facts["error"] = problem.code
         if problem.upstream_status:
             self.facts["upstream_status"] = problem.upstream_status

@@ -66,7 +66,7 @@ class Course:
         if not problem.retryable or made >= choice.link.tries:
             return
         wait = pause(made - 1, problem.retry_after)
-        if (problem.retry_after or 0.0) > LONGEST_PAUSE_S or self._late(wait):
+        if (problem.retry_after or 0.0) > LONGEST_PAUSE_S or self._late(wait) or choice.state.breaker.open:
             return
         if not choice.state.may_retry():
             attempt.facts["retry"] = "budget_exhausted"

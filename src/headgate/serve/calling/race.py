@@ -16,6 +16,8 @@ from headgate.models import Delta, End, ProviderError
 from .attempt import Attempt
 from .course import Course
 
+_STOP_S = 2.0
+
 Item = Delta | End | Exception
 
 
@@ -121,11 +123,12 @@ class Race:
         self._runners.append(_Runner(attempt, self._news))
 
     async def _stop(self) -> None:
-        """End every call; one whose task never began has nobody else to finish it."""
+        """End every call; one whose task never began, or does not end, has nobody else to finish it."""
         for runner in self._runners:
             runner.task.cancel()
         try:
-            await asyncio.gather(*(runner.task for runner in self._runners), return_exceptions=True)
+            if self._runners:
+                await asyncio.wait([runner.task for runner in self._runners], timeout=_STOP_S)
         finally:
             for runner in self._runners:
                 runner.attempt.finish()
