@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 from tests.serve.conftest import PROJECT, World
 
@@ -30,7 +32,7 @@ def limited(world: World, **limits: list[str]) -> None:
     world.snapshot = replace(world.snapshot, limits=compile_limits({"limits": limits}))
 
 
-async def asked(world: World, times: int, **fields: str) -> list[str]:
+async def asked(world: World, times: int, **fields: Any) -> list[str]:
     """Ask again and again; return the code of each refusal, '' for an answer."""
     codes = []
     for _ in range(times):
@@ -133,3 +135,24 @@ async def test_a_contracts_limits_are_read_from_its_file_and_pinned(world: World
 )
 def test_a_step_of_a_loop_is_what_a_tool_said(last: dict[str, object], step: bool) -> None:
     assert is_step([{"role": "user", "content": "Do it"}, last]) is step
+
+
+async def test_output_is_clamped_to_what_is_left_of_a_limit(served: World) -> None:
+    """The prompt allows 80 tokens; a limit that has room for 70 of them gets a shorter answer, not a refusal."""
+    served.two.cost = Price(input="$1", output="$1")
+    await asked(served, 1)
+    most = (len(msgspec.json.encode(served.one.calls[-1].body)) + 80) * 4
+    limited(served, app=[f"{most - 40} tokens/day"])
+    assert await asked(served, 1) == [""]
+    assert served.one.calls[-1].body["max_tokens"] == 70
+    reserved = next(stage for stage in served.recorder.last.stages if stage["name"] == "reserve")
+    assert reserved["facts"]["clamped"] == 70
+    limited(served, user=[f"{most - 100} tokens/day"])
+    assert await asked(served, 1, subject="a") == ["tokens_exhausted"], "fewer than 64 tokens are no answer"
+
+
+async def test_output_is_clamped_to_what_money_is_left(served: World) -> None:
+    served.one.cost = served.two.cost = Price(input="$0", output="$10")
+    limited(served, app=["$0.003/day"])
+    assert await asked(served, 1) == [""]
+    assert served.one.calls[-1].body["max_tokens"] == 74

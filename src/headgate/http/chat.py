@@ -16,7 +16,7 @@ from headgate.kernel import Answer, Event, Final, HeadgateError, Text, Unavailab
 from headgate.platform import Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
-from .exchange import Exchange, Gone, TraceIds, encode
+from .exchange import Exchange, Gone, TraceIds, encode, limit_headers
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
@@ -168,6 +168,7 @@ def _headers(turn: Turn, answer: Answer | None) -> Headers:
         (b"x-headgate-trace", turn.request.id.encode()),
         (b"x-headgate-cache", b"none"),
     ]
+    headers += limit_headers(turn.standings(), time.time())
     if answer is None:
         return headers
     headers += [

@@ -5,13 +5,15 @@ Bodies are bounded while they are read; what is sent is counted for the log. No 
 
 from __future__ import annotations
 
+import math
+import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
 
-from headgate.kernel import HeadgateError, InvalidInput, new_trace_id
+from headgate.kernel import HeadgateError, InvalidInput, Standing, new_trace_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -170,11 +172,33 @@ def error_headers(error: HeadgateError) -> list[tuple[bytes, bytes]]:
         headers.append((b"www-authenticate", b"Bearer"))
     if retry_after := getattr(error, "retry_after", 0):
         headers.append((b"retry-after", str(int(retry_after)).encode()))
+    if standing := getattr(error, "standing", None):
+        headers += limit_headers([standing], time.time())
     if isinstance(error, WrongMethod):
         headers.append((b"allow", error.allowed.encode()))
     if error.status in (408, 413, 431):
         headers.append((b"connection", b"close"))
     return headers
+
+
+def limit_headers(standings: Sequence[Standing], now: float) -> list[tuple[bytes, bytes]]:
+    """Return `x-ratelimit-*` as OpenAI writes them, of requests and of tokens: of several limits, the one with least
+    left. Money and steps have no such header; what is left is what this process knows, other processes know more."""
+    headers: list[tuple[bytes, bytes]] = []
+    for unit in ("requests", "tokens") if standings else ():
+        of_unit = [standing for standing in standings if standing.unit == unit]
+        if of_unit:
+            least = min(of_unit, key=lambda standing: standing.left)
+            said = {"limit": str(least.most), "remaining": str(least.left), "reset": _until(least.resets_at - now)}
+            headers += [(f"x-ratelimit-{name}-{unit}".encode(), value.encode()) for name, value in said.items()]
+    return headers
+
+
+def _until(seconds: float) -> str:
+    """Write a time as `1s`, `6m0s`, `7h12m0s`."""
+    whole = max(0, math.ceil(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if whole >= 60 else "") + f"{whole % 60}s"
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -50,6 +50,15 @@ class Rate(NamedTuple):
         return f"{amount(self.unit, self.most)}/{self.span}"
 
 
+class Standing(NamedTuple):
+    """Where one limit stands for whoever asks: how much of it is left, until when (epoch seconds)."""
+
+    unit: Unit
+    most: int
+    left: int
+    resets_at: float
+
+
 Rates = tuple[Rate, ...]
 Scoped = tuple[tuple[str, Rates], ...]
 """Scopes (`key:<id>`, `team:<name>`) with the limits of each."""

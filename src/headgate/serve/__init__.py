@@ -1,6 +1,6 @@
 """Floor 5: the one execution path from a release and a request to an answer. No web framework."""
 
-from .budget import Purse
+from .budget import Lease, Purse
 from .calling.chain import chain_targets
 from .calling.targets import Hint, Targets
 from .context import in_context
@@ -15,7 +15,7 @@ from .tabular.infer import MOST_ROWS, infer
 from .tabular.model import Model, ModelRequest
 
 __all__ = [
-    "MOST_ROWS", "Hint", "Hold", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot", "Targets",
-    "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check", "execute", "in_context",
-    "infer", "load", "targets", "warnings",
+    "MOST_ROWS", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot",
+    "Targets", "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check", "execute",
+    "in_context", "infer", "load", "targets", "warnings",
 ]  # fmt: skip

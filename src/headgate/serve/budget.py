@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from headgate.kernel import Clock, HeadgateError, Rate, Unit, Windows, new_id, windows
+from headgate.kernel import Clock, HeadgateError, Rate, Standing, Unit, Windows, new_id, window_end, windows
 from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
 LEASE_S = 900.0
@@ -60,9 +60,9 @@ class Lease:
             for found, bound in self.held:
                 self.purse._settled(found, bound, bound if used is None else used.get(found.key[1].unit, 0))
 
-    def standing(self) -> list[tuple[Limit, int]]:
-        """Return each limit with what is left of it, as far as this process knows."""
-        return [(found.key[1], max(0, found.outside + found.free)) for found, _ in self.held]
+    def standings(self) -> list[Standing]:
+        """Return where each limit stands, as far as this process knows."""
+        return [_standing(found) for found, _ in self.held]
 
 
 @dataclass(slots=True, eq=False)
@@ -305,6 +305,11 @@ class Purse:
             used.setdefault(found.key[0], {})[found.id] = found.spent
         now = self.clock.now()
         return sum(len(ledger.settle(tx, project, ids, now=now)) for project, ids in used.items())
+
+
+def _standing(found: _Slice) -> Standing:
+    unit, window, most = found.key[1][1:]
+    return Standing(unit, most, max(0, found.outside + found.free), window_end(window).timestamp())
 
 
 def _put_back(held: list[tuple[_Slice, int]]) -> None:

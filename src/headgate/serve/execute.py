@@ -18,6 +18,7 @@ from typing import Any
 from headgate.guard import Guard, Outcome, inspect
 from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text, Verdict
 
+from .budget import Lease
 from .context import in_context
 from .contract import check_body
 from .journey import Journey, TurnedAway
@@ -33,14 +34,19 @@ _CLIENT_LEFT = 499
 _GRAVITY = {"skipped": 0, "pass": 1, "error_allowed": 2, "mask": 3, "error_blocked": 4, "block": 5}
 
 
-async def execute(snapshot: Snapshot, request: Request, runtime: Runtime) -> AsyncGenerator[Event, None]:
+async def execute(
+    snapshot: Snapshot, request: Request, runtime: Runtime, leases: list[Lease] | None = None
+) -> AsyncGenerator[Event, None]:
     """Answer one request: any number of `Text`, then exactly one `Final` whose text is what was released.
 
     Raises InvalidInput for a body that is no conversation and Exhausted for a used-up budget, both before any event.
     Whatever else goes wrong is an answer: the safe template, status `error`. Close the iterator or cancel the task
     when the client leaves: the call upstream is cancelled, what it used is settled, and the leaving is recorded.
+    leases: where what is reserved is noted, for whoever tells the client what is left of its limits.
     """
     journey = Journey(snapshot, request, runtime)
+    if leases is not None:
+        journey.leases = leases
     try:
         async with aclosing(_safely(journey)) as pieces:
             async for piece in pieces:

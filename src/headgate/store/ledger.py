@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, delete, insert, select, text, update
 
-from headgate.kernel import Conflict, Exhausted, InvalidInput, Unit, rates, span_of, window_end
+from headgate.kernel import Conflict, Exhausted, InvalidInput, Standing, Unit, rates, span_of, window_end
 
 from .records import Transaction, upsert
 from .schema import budget, reservation
@@ -60,11 +60,11 @@ class Balance:
 
 
 class Spent(Exhausted):
-    """A limit that is used up: which, how much of it is left, when it is renewed (epoch seconds)."""
+    """A limit that is used up: where it stands, and how much was asked for."""
 
-    def __init__(self, message: str, hint: str, *, code: str = "", limit: Limit, left: int, resets_at: float) -> None:
+    def __init__(self, message: str, hint: str, *, code: str = "", standing: Standing, asked: int) -> None:
         super().__init__(message, hint, code=code)
-        self.limit, self.left, self.resets_at = limit, left, resets_at
+        self.standing, self.asked = standing, asked
 
 
 class Lease(TypedDict):
@@ -219,7 +219,7 @@ def _spent(hold: Hold, held: Any, now: float) -> Spent:
     renewed = window_end(window)
     left = 0 if held["frozen"] else max(0, most - held["settled"] - held["reserved"])
     who = describe(scope)
-    facts: dict[str, Any] = {"limit": hold.limit, "left": left, "resets_at": renewed.timestamp()}
+    facts: dict[str, Any] = {"standing": Standing(unit, most, left, renewed.timestamp()), "asked": hold.amount}
     if held["frozen"]:
         problem = Spent(
             f"the {noun(unit)} of {who} is frozen: a provider billed more than was reserved",

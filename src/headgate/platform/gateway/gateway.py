@@ -16,13 +16,24 @@ from typing import Any
 from sqlalchemy import select
 
 from headgate.improve import Held, open_held
-from headgate.kernel import Answer, Event, HeadgateError, InvalidInput, NotFound, Principal, Request, Scoped, plugins
+from headgate.kernel import (
+    Answer,
+    Event,
+    HeadgateError,
+    InvalidInput,
+    NotFound,
+    Principal,
+    Request,
+    Scoped,
+    Standing,
+    plugins,
+)
 from headgate.models import Providers
 from headgate.platform.identity import Caller, Identity, Known, unauthenticated
 from headgate.platform.roles import authorise, permits
 from headgate.platform.telemetry import Exporter, Tee, exporter_of
 from headgate.platform.wiring import Embedded
-from headgate.serve import Purse, Releases, Runtime, Snapshot, Targets, execute
+from headgate.serve import Lease, Purse, Releases, Runtime, Snapshot, Targets, execute
 from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
@@ -46,10 +57,15 @@ class Turn:
     snapshot: Snapshot
     request: Request
     runtime: Runtime
+    leases: list[Lease] = field(default_factory=list)
 
     def events(self) -> AsyncIterator[Event]:
         """Run it. Raises InvalidInput or Exhausted before the first event; ends with exactly one Final."""
-        return execute(self.snapshot, self.request, self.runtime)
+        return execute(self.snapshot, self.request, self.runtime, self.leases)
+
+    def standings(self) -> list[Standing]:
+        """Return where the limits stand that this request has drawn on so far."""
+        return [standing for lease in self.leases for standing in lease.standings()] if self.leases else []
 
 
 @dataclass(slots=True)

@@ -7,16 +7,19 @@ session of the app. A request without a user or a session draws on none of these
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from headgate.kernel import Exhausted, Rates, Unit
-from headgate.models import bound_tokens
+from headgate.models import bound, bound_tokens, output_limit
 from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.journey import Journey, TurnedAway
-from headgate.store import Limit
+from headgate.store import Limit, Spent
 
 _ON_COMING: tuple[Unit, ...] = ("requests", "steps")
 _ON_ASKING: tuple[Unit, ...] = ("cost", "tokens")
+_LEAST_OUTPUT = 64
+"""An answer is not cut to fewer tokens than this to fit what is left of a limit: then it is refused."""
 
 
 async def admit(journey: Journey) -> None:
@@ -64,10 +67,42 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
     with journey.stage("reserve") as facts:
         facts["bound_nano"] = amounts["cost"]
         try:
-            journey.leases.append(await purse.reserve(journey.runtime.project, limits, amounts))
+            try:
+                lease = await purse.reserve(journey.runtime.project, limits, amounts)
+            except Spent as problem:
+                if not _shorter(plan, problem):
+                    raise
+                amounts = _most(plan.choices, limits)
+                facts |= {"bound_nano": amounts["cost"], "clamped": output_limit(plan.choices[0].body)}
+                lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except Exhausted as problem:
             facts["error"] = problem.code
             raise TurnedAway(problem) from None
+        journey.leases.append(lease)
+
+
+def _shorter(plan: Plan, problem: Spent) -> bool:
+    """Clamp the output of every call so that all of them fit into what is left; False when too little would come."""
+    standing = problem.standing
+    over = problem.asked - standing.left
+    if problem.code == "budget_frozen" or not standing.left:
+        return False
+    calls = sum(choice.link.tries for choice in plan.choices)
+    if standing.unit == "tokens":
+        less = -(-over // calls)
+    else:
+        per_million = sum(choice.link.tries * choice.price.output for choice in plan.choices if choice.price)
+        if not per_million:
+            return False
+        less = -(-(over + calls) * 1_000_000 // per_million)
+    limits = [output_limit(choice.body) for choice in plan.choices]
+    if any(limit - less < min(_LEAST_OUTPUT, limit) for limit in limits):
+        return False
+    for index, choice in enumerate(plan.choices):
+        body = {**choice.body, "max_tokens": limits[index] - less}
+        most = bound(choice.price, body) if choice.most else 0
+        plan.choices[index] = replace(choice, body=body, most=most)
+    return True
 
 
 def settle(journey: Journey) -> None:
