@@ -40,6 +40,9 @@ def test_a_client_without_a_place_is_told_when_to_come_back(
     assert wait_for(lambda: lab[1].active > before)
     status, body, headers = narrow.request("POST", "/v1/chat/completions", narrow.chat(stream=stream))
     first.join()
+    _, text, _ = narrow.request("GET", "/metrics")
+    assert 'headgate_breaker_open{target="lab/stand-in"} 0.0' in text
+    assert 'headgate_calls_waiting{target="lab/stand-in"} 0.0' in text
     assert (status, headers["retry-after"]) == (503, "3")
     assert body["error"]["code"] == "queue_full"
     assert "model" in body["error"]["message"]

@@ -48,6 +48,7 @@ class App:
         self.gateway, self.door, self.writer, self.pages = gateway, door, writer, pages
         performer: Performer = embedded.performer
         self.meters = Meters(lambda: embedded.store.spans.dropped, gateway.exporter)
+        self.meters.watch(gateway.targets.snapshot)
         self.otlp = Otlp(Telemetry(embedded.store), self.meters)
         trace_ids = TraceIds()
         self.chat, self.api = Chat(gateway, self.meters, trace_ids), Api(performer, version)

@@ -7,15 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from headgate.kernel import Answer
 from headgate.platform import Exporter
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30)
+
+
+class Seen(Protocol):
+    """One target as the process sees it now: its breaker's state, calls that run, requests that wait for a place."""
+
+    @property
+    def target(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
 
 
 class Meters:
@@ -87,6 +102,10 @@ class Meters:
         self._received.labels("stored").inc(stored)
         self._received.labels("refused").inc(refused)
 
+    def watch(self, targets: Callable[[], Iterable[Seen]]) -> None:
+        """Show what is known of targets whenever the meters are read."""
+        self.registry.register(_Targets(targets))
+
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
@@ -111,3 +130,20 @@ class Meters:
 
     def _histogram(self, name: str, text: str, labels: tuple[str, ...]) -> Histogram:
         return Histogram(name, text, labels, registry=self.registry, buckets=_BUCKETS)
+
+
+class _Targets(Collector):
+    """Gauges that are made when they are read; a target appears with its first call."""
+
+    def __init__(self, targets: Callable[[], Iterable[Seen]]) -> None:
+        self._targets = targets
+
+    def collect(self) -> Iterable[Metric]:
+        opened = GaugeMetricFamily("headgate_breaker_open", "1 for a target that is passed over", labels=["target"])
+        running = GaugeMetricFamily("headgate_calls_in_flight", "Model calls that run", labels=["target"])
+        waiting = GaugeMetricFamily("headgate_calls_waiting", "Requests that wait for a place", labels=["target"])
+        for seen in self._targets():
+            opened.add_metric([seen.target], seen.state != "closed")
+            running.add_metric([seen.target], seen.in_flight)
+            waiting.add_metric([seen.target], seen.waiting)
+        return opened, running, waiting
