@@ -14,6 +14,7 @@ from headgate.kernel import Exhausted, Rate, Request, parse_rate
 from headgate.models import Price
 from headgate.serve import Purse, answer, compile_limits
 from headgate.serve.money.draw import is_step
+from headgate.serve.money.loops import Loops, repeated_call
 from headgate.store import ledger
 from headgate.testing import FakeClock
 
@@ -156,3 +157,44 @@ async def test_output_is_clamped_to_what_money_is_left(served: World) -> None:
     limited(served, app=["$0.003/day"])
     assert await asked(served, 1) == [""]
     assert served.one.calls[-1].body["max_tokens"] == 74
+
+
+async def test_the_same_question_again_and_again_is_stopped_and_the_trace_says_so(served: World) -> None:
+    served.snapshot = replace(served.snapshot, limits=compile_limits({"limits": {"loops": 3}}))
+    assert await asked(served, 5, session="s") == ["", "", "", "loop_stopped", "loop_stopped"]
+    kept = served.recorder.last
+    assert (kept.reason, kept.http_status) == ("loop_stopped", 429)
+    assert kept.stages[0]["facts"] == {"what": "question", "times": 5, "threshold": 3, "error": "loop_stopped"}
+    assert len(served.one.calls) == 3
+    assert await asked(served, 2, session="other") == ["", ""]
+    assert await asked(served, 5) == [""] * 5, "without a session nobody can tell a loop from a crowd"
+    other = replace(served.request("Hello there, again"), session="s")
+    await answer(served.snapshot, other, served.runtime)
+    assert await asked(served, 1, session="s") == [""], "whoever asks something else is in no loop"
+
+
+async def test_a_tool_called_with_the_same_arguments_again_and_again_is_stopped(served: World) -> None:
+    def turn(arguments: str) -> list[dict[str, Any]]:
+        call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": arguments}}
+        return [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "user", "content": "nothing found"},
+        ]
+
+    start = [{"role": "user", "content": "Find it"}]
+    same = start + [message for _ in range(11) for message in turn('{"a": 1, "b": 2}')]
+    assert repeated_call(same) == ("look_up", 11)
+    assert repeated_call(same + turn('{"b": 2, "a": 1}')) == ("look_up", 12), "the order of keys says nothing"
+    assert repeated_call(same + turn('{"a": 2}')) == ("look_up", 1)
+    assert repeated_call(start) == ("", 0)
+    with pytest.raises(Exhausted, match="look_up with the same arguments, 11 times") as caught:
+        await answer(served.snapshot, served.request(same), served.runtime)
+    assert (caught.value.code, caught.value.retry_after) == ("loop_stopped", 0)
+    assert not served.one.calls
+
+
+def test_what_sessions_asked_is_forgotten_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.serve.money.loops._MOST_SESSIONS", 2)
+    seen, ask = Loops(), [{"role": "user", "content": "Hello"}]
+    assert [seen.again("a", ask, 0.0), seen.again("a", ask, 1.0), seen.again("a", ask, 700.0)] == [1, 2, 1]
+    assert [seen.again(name, ask, 701.0) for name in "bca"] == [1, 1, 1]

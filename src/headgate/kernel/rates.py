@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple, cast
 
 from pydantic import AfterValidator
@@ -143,6 +144,7 @@ def windows(at: float) -> Windows:
     return Windows(text, text[:10], text[:7], int(at // 60))
 
 
+@lru_cache(maxsize=256)
 def window_end(window: str) -> datetime:
     """Return when a window ends, in UTC. The name's length says which sort it is."""
     if len(window) == 7:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from headgate.kernel import Clock, HeadgateError, Rate, Standing, Unit, Windows, new_id, window_end, windows
 from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
+from .money.loops import Loops
+
 LEASE_S = 900.0
 """How long the ledger counts a reservation of a process that died as used."""
 USE_S = 60.0
@@ -22,6 +24,7 @@ USE_S = 60.0
 FLOOR: Mapping[Unit, int] = {"cost": 20_000_000, "tokens": 10_000, "requests": 2, "steps": 2}
 """Slices below this ($0.02, say) are not worth holding: each request goes to the ledger."""
 _SHARE = 8
+_TOLD = ("requests", "tokens")
 _TRIES = 4
 
 Key = tuple[str, Limit]
@@ -61,8 +64,8 @@ class Lease:
                 self.purse._settled(found, bound, bound if used is None else used.get(found.key[1].unit, 0))
 
     def standings(self) -> list[Standing]:
-        """Return where each limit stands, as far as this process knows."""
-        return [_standing(found) for found, _ in self.held]
+        """Return where limits of requests and tokens stand, as far as this process knows."""
+        return [_standing(found) for found, _ in self.held if found.key[1].unit in _TOLD]
 
 
 @dataclass(slots=True, eq=False)
@@ -82,13 +85,15 @@ class _Wanted:
 class Purse:
     """Budgets of one process. `workers`: how many processes share the ledger; slices shrink accordingly.
 
-    unsettled: how many reservations could not be settled; they count as used until their lease ends.
+    unsettled: how many reservations could not be settled; they count as used until their lease ends. loops: what
+    sessions asked last.
     """
 
     records: Records
     clock: Clock
     workers: int = 1
     unsettled: int = 0
+    loops: Loops = field(default_factory=Loops)
     _slices: dict[Key, _Slice] = field(default_factory=dict)
     _wanted: list[_Wanted] = field(default_factory=list)
     _ended: list[_Slice] = field(default_factory=list)

@@ -12,9 +12,12 @@ from typing import Any
 
 from headgate.kernel import Exhausted, Rates, Unit
 from headgate.models import bound, bound_tokens, output_limit
+from headgate.serve.budget import Purse
 from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.journey import Journey, TurnedAway
 from headgate.store import Limit, Spent
+
+from .loops import repeated_call
 
 _ON_COMING: tuple[Unit, ...] = ("requests", "steps")
 _ON_ASKING: tuple[Unit, ...] = ("cost", "tokens")
@@ -24,9 +27,12 @@ _LEAST_OUTPUT = 64
 
 async def admit(journey: Journey) -> None:
     """Count the request, and its step of a loop, before anything else is done for it. Raises TurnedAway."""
-    limits = _limits(journey, _ON_COMING)
     purse = journey.runtime.purse
-    if not limits or purse is None:
+    if purse is None:
+        return
+    _stop_loop(journey, purse)
+    limits = _limits(journey, _ON_COMING)
+    if not limits:
         return
     amounts: Mapping[Unit, int] = {"requests": 1, "steps": int(is_step(journey.request.messages))}
     with journey.stage("admit") as facts:
@@ -37,6 +43,27 @@ async def admit(journey: Journey) -> None:
             raise TurnedAway(problem) from None
         lease.settle()
         journey.leases.append(lease)
+
+
+def _stop_loop(journey: Journey, purse: Purse) -> None:
+    """Refuse what goes round in circles and costs more each time. Raises TurnedAway."""
+    most, request = journey.snapshot.limits.loops, journey.request
+    if not most:
+        return
+    tool, times = repeated_call(request.messages) if len(request.messages) > most else ("", 0)
+    if times <= most and request.session and not is_step(request.messages):
+        times, tool = purse.loops.again(_session(journey), request.messages, journey.started), ""
+    if times <= most:
+        return
+    what = f"{tool} with the same arguments" if tool else "the same question"
+    with journey.stage("loop") as facts:
+        facts |= {"what": "tool" if tool else "question", "times": times, "threshold": most, "error": "loop_stopped"}
+    problem = Exhausted(
+        f"this looks like a loop that runs away: {what}, {times} times in a row",
+        f"change what is asked; the contract's `limits: {{loops: …}}` says how often is too often, now {most}",
+        code="loop_stopped",
+    )
+    raise TurnedAway(problem)
 
 
 def is_step(messages: list[dict[str, Any]]) -> bool:
@@ -140,4 +167,9 @@ def _scopes(journey: Journey) -> Iterator[tuple[str, Rates]]:
     if limits.user and request.subject:
         yield f"user:{snapshot.app}/{request.subject}", limits.user
     if limits.session and request.session:
-        yield f"session:{snapshot.app}/{request.key_id or 'local'}/{request.session}", limits.session
+        yield _session(journey), limits.session
+
+
+def _session(journey: Journey) -> str:
+    """Name the scope of a session: what clients call it is theirs alone, so the key is part of it."""
+    return f"session:{journey.snapshot.app}/{journey.request.key_id or 'local'}/{journey.request.session}"
