@@ -33,6 +33,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "anthropic": {"key": "sk-planted-canary"},
     "gemini": {"key": "sk-planted-canary"},
     "bedrock": {"key": "sk-planted-canary"},
+    "litellm": {"key": "sk-planted-canary", "prefix": "openai"},
 }
 
 
@@ -51,9 +52,13 @@ def server(upstream: tuple[str, Upstream]) -> Upstream:
 @pytest.fixture(params=sorted(plugins.names("providers")))
 def provider(request: pytest.FixtureRequest, upstream: tuple[str, Upstream]) -> Provider:
     kind = request.param
+    if kind == "litellm":
+        pytest.importorskip("litellm", reason="the optional library litellm is not installed")
     entry: dict[str, Any] = {"type": kind, **OPTIONS.get(kind, {})}
     if "base_url" in plugins.load("providers", kind).options.model_fields:
         entry["base_url"] = upstream[0]
+    elif kind == "litellm":
+        entry["api_base"] = upstream[0]
     return Providers({"one": entry}).get("one")
 
 

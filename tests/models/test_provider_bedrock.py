@@ -97,11 +97,10 @@ def everything() -> dict[str, Any]:
 
 
 def test_a_body_with_everything_is_one_that_the_library_accepts(service: Any) -> None:
-    from botocore.validate import ParamValidator
-
+    validator = pytest.importorskip("botocore.validate").ParamValidator()
     body = everything()
     shape = service.operation_model("Converse").input_shape
-    report = ParamValidator().validate({"modelId": "amazon.nova-lite-v1:0", **body}, shape)
+    report = validator.validate({"modelId": "amazon.nova-lite-v1:0", **body}, shape)
     assert not report.has_errors(), report.generate_report()
     assert body["inferenceConfig"] == {"maxTokens": 50, "temperature": 0.5, "topP": 0.9, "stopSequences": ["END"]}
     assert body["system"] == [{"text": "Be kind."}, {"cachePoint": {"type": "default"}}]

@@ -73,10 +73,10 @@ class Bedrock:
     def _signature(self, path: str, body: Mapping[str, Any]) -> dict[str, str]:
         """Return the headers that sign this request. Raises ProviderError without credentials."""
         try:
-            import boto3
-            from botocore.auth import SigV4Auth
-            from botocore.awsrequest import AWSRequest
-            from botocore.exceptions import BotoCoreError
+            import boto3  # type: ignore[import-untyped, unused-ignore]
+            from botocore.auth import SigV4Auth  # type: ignore[import-untyped, unused-ignore]
+            from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped, unused-ignore]
+            from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped, unused-ignore]
         except ModuleNotFoundError as problem:
             absent = plugins.missing(problem.name or "boto3", f"the provider {self.name!r}")
             raise ProviderError(absent.message, absent.hint, code="provider_auth") from None

@@ -78,8 +78,12 @@ class Host:
         return self.options.price or known_price(model, self.options.base_url)
 
     def need_key(self, always: bool) -> None:
-        """Raise ProviderError when the key's variable is not set, or, with `always`, when there is no key."""
-        unresolved = _UNRESOLVED.match(self.secret)
-        if unresolved or (always and not self.secret):
-            hint = f"set {unresolved[1]}" if unresolved else f"set providers.{self.name}.key in headgate.yaml"
-            raise ProviderError(f"the provider {self.name!r} has no key", hint, code="provider_auth")
+        need_key(self.name, self.secret, always)
+
+
+def need_key(name: str, secret: str, always: bool) -> None:
+    """Raise ProviderError when the key's variable is not set, or, with `always`, when there is no key."""
+    unresolved = _UNRESOLVED.match(secret)
+    if unresolved or (always and not secret):
+        hint = f"set {unresolved[1]}" if unresolved else f"set providers.{name}.key in headgate.yaml"
+        raise ProviderError(f"the provider {name!r} has no key", hint, code="provider_auth")
