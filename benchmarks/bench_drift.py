@@ -33,6 +33,7 @@ from typing import Any
 NUMBERS = [f"number_{place}" for place in range(12)]
 CATEGORIES = [f"category_{place}" for place in range(8)]
 MOVED = {"number_0", "number_1", "category_0"}
+VALUES = [f"value {number}" for number in range(20)]
 BLOCK = 10_000
 
 Row = dict[str, Any]
@@ -52,11 +53,10 @@ def stream(rows: int, moved: bool) -> Iterator[Row]:
             columns.append(draw.normal(shift, size=count).tolist())
         for place, name in enumerate(CATEGORIES):
             width = 8 + place
-            values = [f"value {number}" for number in range(width)]
             picked = draw.integers(0, width, count)
             if moved and name in MOVED:
                 picked = numpy.minimum(picked, draw.integers(0, width, count))
-            columns.append([values[number] for number in picked.tolist()])
+            columns.append([VALUES[number] for number in picked.tolist()])
         for row in zip(*columns, strict=True):
             yield dict(zip(names, row, strict=True))
 
