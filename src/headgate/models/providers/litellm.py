@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import warnings
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
+from os import environ
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -118,7 +118,8 @@ class LiteLLM:
 
 def _library() -> Any:
     """Import the library, keeping it from asking the network for prices and from talking to standard output."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # Written, not read: the library has no other switch for it, and looks at it while it is imported.
+    environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import litellm  # type: ignore[import-not-found, import-untyped, unused-ignore]
