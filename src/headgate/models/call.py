@@ -58,8 +58,11 @@ class ProviderError(Unavailable):
     retryable: the same call may succeed later, or elsewhere; always False once text has been given out.
     retry_after: seconds that the provider asks to wait. upstream_status: its HTTP status, None without one (`status`
     stays ours, for edges). code: `provider_rate_limit`, `_timeout`, `_connection`, `_server`, `_protocol`, `_auth`,
-    `_rejected`, or `content_filter`, which must never be tried elsewhere (P12).
+    `_rejected`, or `content_filter`, which must never be tried elsewhere (P12). reached: False when the provider
+    cannot have heard of the call, so that it bills nothing.
     """
+
+    reached = True
 
     def __init__(
         self,

@@ -168,11 +168,18 @@ def checked_url(url: str) -> str:
 def timed_out(problem: BaseException) -> ProviderError:
     import aiohttp
 
-    phase = "did not accept the connection" if isinstance(problem, aiohttp.ConnectionTimeoutError) else "was too slow"
-    return ProviderError(f"the provider {phase}", code="provider_timeout", retryable=True)
+    reached = not isinstance(problem, aiohttp.ConnectionTimeoutError)
+    phase = "was too slow" if reached else "did not accept the connection"
+    found = ProviderError(f"the provider {phase}", code="provider_timeout", retryable=True)
+    found.reached = reached
+    return found
 
 
 def broken(problem: BaseException) -> ProviderError:
-    return ProviderError(
+    import aiohttp
+
+    found = ProviderError(
         f"the connection to the provider broke: {type(problem).__name__}", code="provider_connection", retryable=True
     )
+    found.reached = not isinstance(problem, aiohttp.ClientConnectorError)
+    return found

@@ -29,7 +29,8 @@ class Journey:
     __slots__ = (
         "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
         "grounding", "label", "leases", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
-        "request", "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status", "usage", "verdicts",
+        "request", "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status",
+        "unreported_nano", "unreported_tokens", "usage", "verdicts",
     )  # fmt: skip
 
     def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime) -> None:
@@ -46,6 +47,8 @@ class Journey:
         self.usage = Usage()
         self.cost_nano = self.attempts = self.away_us = self.first_us = 0
         self.leases: list[Lease] = []
+        self.unreported_nano = self.unreported_tokens = 0
+        """What calls whose usage nobody reported may have used beyond the estimate: limits count it (P5)."""
         self.grounding: Grounding | None = None
         self.extra: dict[str, Any] = {}
         self.released: list[str] = []

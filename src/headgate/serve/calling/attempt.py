@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.kernel import HeadgateError, Passage, Usage
-from headgate.models import Call, Delta, End, Price, Provider, ProviderError, cost
+from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost
 from headgate.serve.journey import Journey
 
 from .breaker import Admission, Outcome
@@ -20,6 +20,8 @@ from .chain import Link
 from .targets import Target
 
 _CLOSE_S = 1.0
+_UNPAID = frozenset({"provider_rejected", "provider_auth", "provider_rate_limit"})
+"""Failures that cost nothing: the call was refused, or never made."""
 _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limit"})
 """Failures that say nothing against a target's health: it answered, or asked for less."""
 
@@ -63,12 +65,12 @@ class Attempt:
 
     __slots__ = (
         "admission", "alone", "begun", "characters", "choice", "facts", "finished", "hurried", "journey", "outcome",
-        "plan", "sent", "start", "until", "usage",
+        "plan", "sent", "start", "unsure", "until", "usage",
     )  # fmt: skip
 
     def __init__(self, journey: Journey, plan: Plan, choice: Choice, admission: Admission) -> None:
         self.journey, self.plan, self.choice, self.admission = journey, plan, choice, admission
-        self.begun = self.sent = self.finished = self.hurried = False
+        self.begun = self.sent = self.unsure = self.finished = self.hurried = False
         self.alone = True
         self.usage: Usage | None = None
         self.characters = 0
@@ -137,7 +139,7 @@ class Attempt:
         """Wait for the next event; the time counts as the provider's."""
         target = self.choice.link.target
         began = self.journey.micros()
-        self.sent = True
+        self.sent = self.unsure = True
         try:
             async with asyncio.timeout_at(until):
                 event = await anext(stream)
@@ -147,6 +149,7 @@ class Attempt:
             raise ProviderError(f"{target} took too long", code="provider_timeout") from None
         except ProviderError as problem:
             self.sent = problem.code == "provider_timeout"
+            self.unsure = problem.upstream_status is None and problem.reached and problem.code not in _UNPAID
             raise
         except Exception as problem:
             raise _broken(target, problem) from problem
@@ -175,6 +178,14 @@ class Attempt:
         self.journey.cost_nano += spent
         took = self.journey.micros() - self.start
         self.facts |= {"took_us": took, "tokens": [used.input_tokens, used.output_tokens], "cost_nano": spent}
+        if self.unsure and (self.usage is None or self.usage.estimated):
+            self._count(used, spent)
+
+    def _count(self, used: Usage, spent: int) -> None:
+        """Let limits count the most that a call can have used of which nobody said what it used."""
+        journey, most = self.journey, bound_tokens(self.choice.body)
+        journey.unreported_nano += max(0, self.choice.most - spent)
+        journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
 
     def _note(self, problem: ProviderError) -> None:
         """Keep what went wrong: our code and the upstream's status, never its words (they may quote the prompt)."""

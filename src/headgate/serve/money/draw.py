@@ -133,12 +133,12 @@ def _shorter(plan: Plan, problem: Spent) -> bool:
 
 
 def settle(journey: Journey) -> None:
-    """Book what the request has used."""
+    """Book what the request has used; what nobody reported counts as the most that it can have been."""
     if journey.leases:
         usage = journey.usage
         used: Mapping[Unit, int] = {
-            "cost": journey.cost_nano,
-            "tokens": usage.input_tokens + usage.output_tokens,
+            "cost": journey.cost_nano + journey.unreported_nano,
+            "tokens": usage.input_tokens + usage.output_tokens + journey.unreported_tokens,
         }
         for lease in journey.leases:
             lease.settle(used)
