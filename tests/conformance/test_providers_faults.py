@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, get_args
 
 import pytest
@@ -188,3 +188,32 @@ async def test_an_answer_that_never_ends_is_not_read_to_its_end(provider: Any, s
     while server.left == left:
         assert time.monotonic() - began < 1
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_many_calls_left_at_any_moment_leak_nothing(provider: Any, server: Upstream) -> None:
+    server.misbehave("drip", 10**6)
+
+    async def leave(number: int) -> None:
+        call = Call("m", BODY, stream=number % 3 != 0, timeout_s=30)
+        task = asyncio.create_task(drink(provider, call))
+        await asyncio.sleep(number % 40 / 1000)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    for batch in range(10):
+        await asyncio.gather(*(leave(batch + number) for number in range(50)))
+        assert provider.transport.active == 0
+    await provider.close()
+    began = time.monotonic()
+    while server.active:
+        assert time.monotonic() - began < 5
+        await asyncio.sleep(0.02)
+
+
+async def drink(provider: Any, call: Call) -> None:
+    async with aclosing(provider.chat(call)) as answer:
+        async for _ in answer:
+            pass
