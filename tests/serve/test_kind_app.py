@@ -142,3 +142,16 @@ def test_differences_are_said_in_peoples_terms(root: Path) -> None:
     edit(root, "openai/gpt-5-mini, local/extractive", "local/extractive")
     said = kind.explain(old, kind.parse(root, "apps/support").document)
     assert said == ["the chain main: openai/gpt-5-mini, local/extractive → local/extractive"]
+
+
+def test_what_changed_in_a_chain_is_said_in_words(root: Path) -> None:
+    old = kind.parse(root, "apps/support").document
+    ruled = "main: {targets: [{any: [{openai/gpt-5-mini: 3}, lab/llama]}, local/extractive], hedge: 800ms}"
+    new = kind.parse(edit(root, "main: [openai/gpt-5-mini, local/extractive]", ruled), "apps/support").document
+    assert new["llms"]["main"]["hedge"] == "800ms"
+    assert app_targets(new) == {"openai/gpt-5-mini", "lab/llama", "local/extractive"}
+    said = kind.explain(old, new)
+    assert said == [
+        "the chain main: openai/gpt-5-mini, local/extractive → "
+        "targets any openai/gpt-5-mini 3, lab/llama, local/extractive, hedge 800ms"
+    ]

@@ -40,7 +40,7 @@ def changed_values(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
 
 def _shown(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "nothing"
+        return ", ".join(_shown(item) for item in value) or "nothing"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_shown(item)}" for key, item in value.items()) or "nothing"
     return _short(str(value))
