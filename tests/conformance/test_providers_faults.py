@@ -203,7 +203,7 @@ async def test_many_calls_left_at_any_moment_leak_nothing(provider: Any, server:
         with suppress(asyncio.CancelledError):
             await task
 
-    for batch in range(10):
+    for batch in range(50):
         await asyncio.gather(*(leave(batch + number) for number in range(50)))
         assert provider.transport.active == 0
     await provider.close()
