@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import text
 
-from headgate.kernel import Conflict, Exhausted, InvalidInput
+from headgate.kernel import Conflict, Exhausted, InvalidInput, Unit
 from headgate.store import Balance, Hold, Limit, Records, ledger
 
 DAY = "2026-01-01"
 NOW = 1_767_225_600.0
 
 
-def limits(amount: int = 1_000) -> list[Limit]:
-    return [Limit("key:k1", "cost", DAY, amount), Limit("app:support", "cost", DAY, 10 * amount)]
+def limits(amount: int = 1_000, unit: Unit = "cost", window: str = DAY) -> list[Limit]:
+    return [Limit("key:k1", unit, window, amount), Limit("app:support", unit, window, 10 * amount)]
 
 
 def holds(name: str, amount: int, limit: int = 1_000) -> list[Hold]:
@@ -242,13 +242,24 @@ def test_processes_that_are_killed_never_overspend(records: Records) -> None:
 class Spending(RuleBasedStateMachine):
     """Reserve, settle, release, expire, crash and let time pass in any order: the books agree with a simple model."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(
+        unit=st.sampled_from(["cost", "tokens", "requests", "steps"]),
+        window=st.sampled_from([DAY, "2026-01", "2026-01-01T00:00"]),
+    )
+    def start(self, unit: Unit, window: str) -> None:
+        self.unit, self.window = unit, window
         self.records = Records("sqlite://")
         self.records.migrate()
         self.now, self.made, self.spent = NOW, 0, 0
         self.held: dict[str, tuple[int, float]] = {}
         self.ended: dict[str, int] = {}
+
+    def holds(self, name: str, amount: int) -> list[Hold]:
+        return [Hold(f"{name}/{each.scope}", each, amount) for each in limits(1_000, self.unit, self.window)]
+
+    def book(self, name: str, amount: int) -> None:
+        with self.records.begin() as tx:
+            ledger.settle(tx, "acme", {hold.id: amount for hold in self.holds(name, 0)}, now=self.now)
 
     def kept(self) -> int:
         return sum(amount for amount, _ in self.held.values())
@@ -263,7 +274,8 @@ class Spending(RuleBasedStateMachine):
         name = f"r{self.made}"
         live = sum(held for held, until in self.held.values() if until > self.now)
         try:
-            reserve(self.records, name, amount, now=self.now, lease_s=lease)
+            with self.records.begin() as tx:
+                ledger.reserve(tx, "acme", self.holds(name, amount), now=self.now, lease_s=lease)
         except Exhausted:
             assert self.spent + live + amount > 1_000
             return
@@ -277,7 +289,7 @@ class Spending(RuleBasedStateMachine):
         name = data.draw(st.sampled_from(sorted(self.held)))
         amount = data.draw(st.integers(0, self.held[name][0]))
         for _ in range(data.draw(st.integers(1, 2))):
-            settle(self.records, name, amount, self.now)
+            self.book(name, amount)
         self.spent += amount
         del self.held[name]
 
@@ -287,7 +299,7 @@ class Spending(RuleBasedStateMachine):
         room = 1_000 - self.spent - self.kept()
         name = data.draw(st.sampled_from(sorted(self.ended)))
         amount = data.draw(st.integers(0, min(room, self.ended.pop(name))))
-        settle(self.records, name, amount, self.now)
+        self.book(name, amount)
         self.spent += amount
 
     @precondition(lambda self: self.held)
@@ -305,7 +317,7 @@ class Spending(RuleBasedStateMachine):
 
         def die() -> None:
             with self.records.begin() as tx:
-                ledger.settle(tx, "acme", {hold.id: amount for hold in holds(name, 0)}, now=self.now)
+                ledger.settle(tx, "acme", {hold.id: amount for hold in self.holds(name, 0)}, now=self.now)
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
@@ -325,7 +337,8 @@ class Spending(RuleBasedStateMachine):
 
     @invariant()
     def never_beyond_the_limit(self) -> None:
-        found = balance(self.records)
+        with self.records.read() as tx:
+            found = ledger.balance(tx, "acme", "key:k1", self.unit, self.window)
         assert found.settled + found.reserved <= 1_000
         assert (found.settled, found.reserved) == (self.spent, self.kept())
         assert not found.frozen
@@ -338,3 +351,27 @@ TestSpending = Spending.TestCase
 TestSpending.settings = settings(
     max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+def test_budgets_are_forgotten_after_their_window_but_not_what_is_held(records: Records) -> None:
+    minute = "2026-01-01T00:00"
+    held = Hold("a", Limit("user:support/x", "requests", minute, 5), 3)
+    with records.begin() as tx:
+        ledger.reserve(tx, "acme", [held], now=NOW, lease_s=10_000)
+        ledger.expire(tx, "acme", NOW + 3_700)
+        assert ledger.balance(tx, "acme", "user:support/x", "requests", minute).reserved == 3
+        ledger.settle(tx, "acme", {"a": 2}, now=NOW + 3_701)
+        ledger.expire(tx, "acme", NOW + 3_702)
+        assert ledger.balance(tx, "acme", "user:support/x", "requests", minute) == Balance(None, 0, 0)
+
+
+def test_of_several_budgets_all_are_held_or_none(records: Records) -> None:
+    tight = [
+        Hold("a", Limit("key:k1", "requests", DAY, 10), 1),
+        Hold("b", Limit("team:web", "tokens", "2026-01", 100), 101),
+    ]
+    with records.begin() as tx:
+        with pytest.raises(Exhausted, match="limit of tokens of team web for 2026-01") as problem:
+            ledger.reserve(tx, "acme", tight, now=NOW, lease_s=60)
+        assert ledger.balance(tx, "acme", "key:k1", "requests", DAY).reserved == 0
+    assert "2026-02-01 00:00 UTC" in problem.value.hint
