@@ -6,7 +6,8 @@ refuses with a `ProviderError`, so that another target of the chain may answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -54,6 +55,15 @@ class Tool:
     description: str
     schema: Mapping[str, Any]
     raw: Mapping[str, Any]
+
+
+@contextmanager
+def reading(who: str) -> Iterator[None]:
+    """Turn what a malformed body does to its reader into a refusal."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
+        raise refused(f"{who} cannot be sent this call: a part of it is malformed") from problem
 
 
 def conversation(body: Mapping[str, Any], who: str) -> tuple[list[Part], list[Turn]]:

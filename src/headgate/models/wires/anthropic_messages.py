@@ -25,11 +25,12 @@ from headgate.models.upstream.turns import (
     choice_of,
     conversation,
     one_answer,
+    reading,
     schema_of,
     stops_of,
     tools_of,
 )
-from headgate.models.wires.openai_chat import OURS, usage_of
+from headgate.models.wires.openai_chat import OURS, counted, usage_of
 
 _WHO = "Anthropic"
 _TRANSLATED = frozenset(
@@ -65,9 +66,14 @@ _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 
 def encode_request(call: Call, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the body to send, always with an output limit. Raises ProviderError for what this wire cannot say."""
+    with reading(_WHO):
+        return _encoded(call, defaults or {})
+
+
+def _encoded(call: Call, defaults: Mapping[str, Any]) -> dict[str, Any]:
     if costly := sorted(_COSTLY & call.body.keys()):
         raise refused(f"{_WHO} may not be sent {', '.join(costly)} by a caller", "set it in the provider's defaults")
-    asked = {**(defaults or {}), **call.body}
+    asked = {**defaults, **call.body}
     one_answer(asked, _WHO)
     body = {key: value for key, value in asked.items() if key not in _TRANSLATED | _HINTS | OURS}
     system, turns = conversation(asked, _WHO)
@@ -92,10 +98,9 @@ def decode(data: Any, call: Call) -> tuple[str, End]:
         text = "".join(block["text"] for block in blocks if block["type"] == "text")
         if not isinstance(reason, str):
             raise broken_answer("'s answer has no end")
-        message = said_of(blocks, numbered=False)
+        return text, _end(data, said_of(blocks, numbered=False), text, call)
     except _MALFORMED:
         raise broken_answer("'s answer is no message") from None
-    return text, _end(data, message, text, call)
 
 
 class StreamDecoder:
@@ -127,8 +132,11 @@ class StreamDecoder:
         if self.reason is None:
             raise broken_answer("'s answer stopped before its end", retryable=not self._text)
         data = self._head if self._counted else {key: self._head[key] for key in self._head if key != "usage"}
-        blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        return _end(data, said_of(blocks, numbered=True), "".join(self._text), self._call)
+        try:
+            blocks = [self._blocks[index] for index in sorted(self._blocks)]
+            return _end(data, said_of(blocks, numbered=True), "".join(self._text), self._call)
+        except _MALFORMED:
+            raise broken_answer("'s answer is no message", retryable=not self._text) from None
 
     def _take(self, event: Any) -> str:
         match event["type"]:
@@ -145,7 +153,7 @@ class StreamDecoder:
                 if usage := event.get("usage"):
                     self._head["usage"] = {**(self._head.get("usage") or {}), **usage}
                     self._counted = True
-                self.reason = self._head.get("stop_reason") or self.reason
+                self.reason = str(self._head.get("stop_reason") or "") or self.reason
             case "message_stop":
                 self.finished = True
         return ""
@@ -330,11 +338,12 @@ def _end(data: Mapping[str, Any], message: Mapping[str, Any], text: str, call: C
 
 def _usage(raw: Any) -> dict[str, Any]:
     """Return the counts in OpenAI's words beside Anthropic's own; its input leaves out what a cache read or wrote."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("input_tokens"), int):
+    if not isinstance(raw, dict) or not (counted(raw.get("input_tokens")) or counted(raw.get("output_tokens"))):
         return {}
-    read, written = raw.get("cache_read_input_tokens") or 0, raw.get("cache_creation_input_tokens") or 0
-    given, got = raw["input_tokens"] + read + written, raw.get("output_tokens") or 0
-    thought = (raw.get("output_tokens_details") or {}).get("thinking_tokens")
+    read, written = counted(raw.get("cache_read_input_tokens")), counted(raw.get("cache_creation_input_tokens"))
+    given, got = counted(raw.get("input_tokens")) + read + written, counted(raw.get("output_tokens"))
+    details = raw.get("output_tokens_details")
+    thought = counted(details.get("thinking_tokens")) if isinstance(details, dict) else 0
     found = {**raw, "prompt_tokens": given, "completion_tokens": got, "total_tokens": given + got}
     found["prompt_tokens_details"] = {"cached_tokens": read, "cache_write_tokens": written}
     return found | ({"completion_tokens_details": {"reasoning_tokens": thought}} if thought else {})

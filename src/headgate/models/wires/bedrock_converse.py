@@ -23,12 +23,13 @@ from headgate.models.upstream.turns import (
     choice_of,
     conversation,
     one_answer,
+    reading,
     schema_of,
     stops_of,
     tools_of,
 )
 from headgate.models.wires.anthropic_messages import said_of
-from headgate.models.wires.openai_chat import OURS, usage_of
+from headgate.models.wires.openai_chat import OURS, counted, usage_of
 
 _WHO = "Bedrock"
 _TRANSLATED = frozenset(
@@ -67,7 +68,12 @@ _MALFORMED = (KeyError, TypeError, AttributeError, ValueError)
 
 def encode_request(call: Call, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the body to send, always with an output limit. Raises ProviderError for what this wire cannot say."""
-    asked = {**(defaults or {}), **call.body}
+    with reading(_WHO):
+        return _encoded(call, defaults or {})
+
+
+def _encoded(call: Call, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    asked = {**defaults, **call.body}
     one_answer(asked, _WHO)
     system, turns = conversation(asked, _WHO)
     config: dict[str, Any] = {"maxTokens": output_limit(call.body)}
@@ -123,8 +129,11 @@ class StreamDecoder:
         """Return how it ended. Raises ProviderError when the stream stopped without a reason."""
         if self.reason is None:
             raise broken_answer("'s answer stopped before its end", retryable=not self._text)
-        blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        return _end(self._data, blocks, "".join(self._text), self._call, numbered=True)
+        try:
+            blocks = [self._blocks[index] for index in sorted(self._blocks)]
+            return _end(self._data, blocks, "".join(self._text), self._call, numbered=True)
+        except _MALFORMED:
+            raise broken_answer("'s answer is no message", retryable=not self._text) from None
 
     def _take(self, event: Any) -> str:
         ((kind, said),) = event.items()
@@ -301,10 +310,10 @@ def _end(data: Mapping[str, Any], blocks: list[dict[str, Any]], text: str, call:
 
 def _usage(raw: Any) -> dict[str, Any]:
     """Return the counts in OpenAI's words beside Bedrock's own; its input leaves out what a cache read or wrote."""
-    if not isinstance(raw, dict) or not isinstance(raw.get("inputTokens"), int):
+    if not isinstance(raw, dict) or not (counted(raw.get("inputTokens")) or counted(raw.get("outputTokens"))):
         return {}
-    read, written = raw.get("cacheReadInputTokens") or 0, raw.get("cacheWriteInputTokens") or 0
-    given, got = raw["inputTokens"] + read + written, raw.get("outputTokens") or 0
+    read, written = counted(raw.get("cacheReadInputTokens")), counted(raw.get("cacheWriteInputTokens"))
+    given, got = counted(raw.get("inputTokens")) + read + written, counted(raw.get("outputTokens"))
     found = {**raw, "prompt_tokens": given, "completion_tokens": got, "total_tokens": given + got}
     return found | {"prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written}}
 

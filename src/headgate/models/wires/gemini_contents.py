@@ -22,11 +22,12 @@ from headgate.models.upstream.turns import (
     choice_of,
     conversation,
     one_answer,
+    reading,
     schema_of,
     stops_of,
     tools_of,
 )
-from headgate.models.wires.openai_chat import OURS, usage_of
+from headgate.models.wires.openai_chat import OURS, counted, usage_of
 
 _WHO = "Gemini"
 _TRANSLATED = frozenset(
@@ -71,7 +72,12 @@ _MALFORMED = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 
 def encode_request(call: Call, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the body to send, always with an output limit. Raises ProviderError for what this wire cannot say."""
-    asked = {**(defaults or {}), **call.body}
+    with reading(_WHO):
+        return _encoded(call, defaults or {})
+
+
+def _encoded(call: Call, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    asked = {**defaults, **call.body}
     one_answer(asked, _WHO)
     body = {key: value for key, value in asked.items() if key not in _TRANSLATED | _HINTS | OURS}
     system, turns = conversation(asked, _WHO)
@@ -165,7 +171,7 @@ class StreamDecoder:
         for candidate in (chunk.get("candidates") or [])[:1]:
             for part in (candidate.get("content") or {}).get("parts") or []:
                 text += self._piece(part)
-            self.reason = candidate.get("finishReason") or self.reason
+            self.reason = str(candidate.get("finishReason") or "") or self.reason
             self._choice |= {key: value for key, value in candidate.items() if key not in _CANDIDATE and value}
         return text
 
@@ -307,13 +313,13 @@ def _config(asked: Mapping[str, Any], call: Call) -> dict[str, Any]:
 
 def _usage(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the counts in OpenAI's words beside Gemini's own, which leave thoughts out of the answer's."""
-    if not isinstance(raw.get("promptTokenCount"), int):
+    if not counted(raw.get("promptTokenCount")):
         return {}
-    given = raw["promptTokenCount"] + (raw.get("toolUsePromptTokenCount") or 0)
-    thought = raw.get("thoughtsTokenCount") or 0
-    got = (raw.get("candidatesTokenCount") or 0) + thought
+    given = counted(raw["promptTokenCount"]) + counted(raw.get("toolUsePromptTokenCount"))
+    thought = counted(raw.get("thoughtsTokenCount"))
+    got = counted(raw.get("candidatesTokenCount")) + thought
     found = {**raw, "prompt_tokens": given, "completion_tokens": got, "total_tokens": given + got}
-    found["prompt_tokens_details"] = {"cached_tokens": raw.get("cachedContentTokenCount") or 0}
+    found["prompt_tokens_details"] = {"cached_tokens": counted(raw.get("cachedContentTokenCount"))}
     return found | {"completion_tokens_details": {"reasoning_tokens": thought}}
 
 

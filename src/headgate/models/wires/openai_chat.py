@@ -78,8 +78,14 @@ class StreamDecoder:
     def feed(self, chunk: Any) -> Delta | None:
         """Take one decoded chunk; return its text, if it has any. Raises ProviderError for an error sent mid-stream."""
         refuse_error(chunk)
-        if not isinstance(chunk, dict):
-            raise ProviderError("the provider sent a chunk that is no object", code="provider_protocol", retryable=True)
+        try:
+            return self._feed(chunk)
+        except (TypeError, AttributeError, ValueError, KeyError):
+            raise ProviderError(
+                "the provider sent a chunk that is none", code="provider_protocol", retryable=True
+            ) from None
+
+    def _feed(self, chunk: Any) -> Delta | None:
         self._seen |= {key: value for key in ("model", "system_fingerprint") if (value := chunk.get(key))}
         self._extra |= {key: value for key, value in chunk.items() if key not in _KNOWN}
         self._usage = chunk.get("usage") or self._usage
@@ -101,7 +107,8 @@ class StreamDecoder:
 
     def _take(self, choice: dict[str, Any]) -> str:
         delta = choice.get("delta") or {}
-        self.reason = choice.get("finish_reason") or self.reason
+        reason = choice.get("finish_reason")
+        self.reason = reason if reason and isinstance(reason, str) else self.reason
         for key, value in choice.items():
             if key not in ("index", "delta", "finish_reason"):
                 _merge(self._choice, key, value)
@@ -137,6 +144,11 @@ def usage_of(data: Any, call: Call, text: str) -> Usage:
             return Usage(int(counts[0] or 0), int(counts[1] or 0))
     messages = call.body.get("messages") or []
     return Usage(-(-sum(len(str(message)) for message in messages) // 4), -(-len(text) // 4), estimated=True)
+
+
+def counted(value: Any) -> int:
+    """Return a count of tokens, 0 for what is none."""
+    return value if isinstance(value, int) and 0 <= value < 2**40 else 0
 
 
 def completion(answer: Answer, *, model: str, created: int) -> dict[str, Any]:
