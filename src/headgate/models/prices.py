@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Usage, Usd
 
@@ -23,23 +23,77 @@ _PART_TOKENS = 20_000
 _LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
 
 
+class Tier(BaseModel):
+    """What a call costs instead when it is given more than `above` tokens: all of its tokens, not only those above."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    above: Annotated[int, Field(ge=1)]
+    input: Usd
+    output: Usd
+    cached: Usd | None = None
+    written: Usd | None = None
+    reasoning: Usd | None = None
+
+
 class Price(BaseModel):
-    """Dollars per million tokens, as in an entry of `providers:`: `price: {input: $0.25, output: $2}`."""
+    """Dollars per million tokens, as in an entry of `providers:`: `price: {input: $0.25, output: $2}`.
+
+    cached and written: input read from and written to the provider's cache; reasoning: output that is thought, not
+    said. What is left out costs as input, or as output. tiers: dearer, or cheaper, calls of many tokens.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input: Usd
     output: Usd
+    cached: Usd | None = None
+    written: Usd | None = None
+    reasoning: Usd | None = None
+    tiers: tuple[Tier, ...] = ()
+
+    @cached_property
+    def most(self) -> tuple[int, int]:
+        """The most that a million tokens of input, and of output, can cost."""
+        each: tuple[Price | Tier, ...] = (self, *self.tiers)
+        given = max(max(one.input, one.cached or 0, one.written or 0) for one in each)
+        return given, max(max(one.output, one.reasoning or 0) for one in each)
 
 
 FREE = Price(input=0, output=0)
 
 
-def cost(price: Price | None, usage: Usage) -> int:
-    """Return the cost of a usage in nano-dollars, rounded up; 0 without a price (the caller decides)."""
+def cost(price: Price | None, usage: Usage, reported: Any = None) -> int:
+    """Return the cost of a usage in nano-dollars, rounded up; 0 without a price (the caller decides).
+
+    reported: the `usage` of an answer in OpenAI's shape, for what was cached and what was thought (`End.extra`).
+    """
     if price is None:
         return 0
-    return -(-(usage.input_tokens * price.input + usage.output_tokens * price.output) // 1_000_000)
+    rates: Price | Tier = price
+    if price.tiers:
+        reached = [tier for tier in price.tiers if usage.input_tokens > tier.above]
+        rates = max(reached, key=lambda tier: tier.above) if reached else price
+    total = usage.input_tokens * rates.input + usage.output_tokens * rates.output
+    if isinstance(reported, Mapping):
+        total += _details(rates, usage, reported)
+    return -(-total // 1_000_000)
+
+
+def _details(rates: Price | Tier, usage: Usage, reported: Mapping[str, Any]) -> int:
+    """Return how much more, or less, tokens cost that were read from a cache, written to it, or thought."""
+    given, got = reported.get("prompt_tokens_details"), reported.get("completion_tokens_details")
+    cached = min(_count(given, "cached_tokens"), usage.input_tokens)
+    written = min(_count(given, "cache_write_tokens"), usage.input_tokens - cached)
+    thought = min(_count(got, "reasoning_tokens"), usage.output_tokens)
+    more = 0 if rates.cached is None else cached * (rates.cached - rates.input)
+    more += 0 if rates.written is None else written * (rates.written - rates.input)
+    return more + (0 if rates.reasoning is None else thought * (rates.reasoning - rates.output))
+
+
+def _count(details: Any, name: str) -> int:
+    found = details.get(name) if isinstance(details, Mapping) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
 
 
 def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> int:
@@ -49,10 +103,13 @@ def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> in
     counts as 20 000 tokens; output is the clamped limit times `n`. The trap: it holds only for providers that send
     the clamped limit, as ours do.
     """
+    if price is None:
+        return 0
     choices = body.get("n")
     output = output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
-    one = Usage(len(msgspec.json.encode(body)) + _PART_TOKENS * _other_parts(body), output)
-    return cost(price, one) * max(attempts, 1)
+    given = len(msgspec.json.encode(body)) + _PART_TOKENS * _other_parts(body)
+    dearest_in, dearest_out = price.most
+    return -(-(given * dearest_in + output * dearest_out) // 1_000_000) * max(attempts, 1)
 
 
 def bound_tokens(body: Mapping[str, Any]) -> int:
@@ -69,13 +126,12 @@ def output_limit(body: Mapping[str, Any]) -> int:
 
 
 def known_price(model: str, base_url: str) -> Price | None:
-    """Return the public price of a model at an endpoint, the dearest tier of it, or None when it is not listed."""
-    found = _listed(model, base_url)
-    return Price(input=found[0], output=found[1]) if found else None
+    """Return the public price of a model at an endpoint with its cache and its tiers, or None when it is not listed."""
+    return _listed(model, base_url)
 
 
 @lru_cache(maxsize=256)
-def _listed(model: str, base_url: str) -> tuple[str, str] | None:
+def _listed(model: str, base_url: str) -> Price | None:
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
@@ -83,8 +139,23 @@ def _listed(model: str, base_url: str) -> tuple[str, str] | None:
         listed = calc_price(Tokens(input_tokens=1), model, provider_api_url=base_url).model_price
     except LookupError:
         return None
-    rates = [_dearest(rate) for rate in (listed.input_mtok, listed.output_mtok)]
-    return (rates[0], rates[1]) if rates[0] is not None and rates[1] is not None else None
+    kinds = {"input": listed.input_mtok, "output": listed.output_mtok, "cached": listed.cache_read_mtok,
+             "written": listed.cache_write_mtok}  # fmt: skip
+    if kinds["input"] is None or kinds["output"] is None:
+        return None
+    starts = {tier.start for rate in kinds.values() for tier in getattr(rate, "tiers", ())}
+    tiers = [Tier(above=start, **_rates(kinds, start + 1)) for start in sorted(starts) if start > 0]
+    return Price(**_rates(kinds, 0), tiers=tuple(tiers))
+
+
+def _rates(kinds: Mapping[str, Any], tokens: int) -> dict[str, Any]:
+    """Return the list's rates for a call that is given so many tokens; what has none is left out."""
+    found = {}
+    for kind, rate in kinds.items():
+        if rate is not None:
+            reached = [tier for tier in getattr(rate, "tiers", ()) if tier.start < tokens]
+            found[kind] = max(reached, key=lambda tier: tier.start).price if reached else getattr(rate, "base", rate)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +224,6 @@ def _tiered(price: Any, tokens: Tokens) -> int | None:
     except (LookupError, ValueError):
         return None
     return -int(-(total * 10**9) // 1)
-
-
-def _dearest(rate: Any) -> Any:
-    tiers = getattr(rate, "tiers", None)
-    return max([rate.base, *(tier.price for tier in tiers)]) if tiers is not None else rate
 
 
 def _other_parts(body: Mapping[str, Any]) -> int:

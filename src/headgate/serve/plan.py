@@ -131,9 +131,10 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, 
 
 def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
     """Return the body with its output clamped so that one call costs `over` nano-dollars less; None when it cannot."""
-    if price.output <= 0:
+    dearest = price.most[1]
+    if dearest <= 0:
         return None
-    limit = output_limit(body) - -(-over * 1_000_000 // price.output) - 1
+    limit = output_limit(body) - -(-over * 1_000_000 // dearest) - 1
     return {**body, "max_tokens": limit} if limit >= _LEAST_OUTPUT else None
 
 

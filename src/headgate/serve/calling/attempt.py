@@ -65,7 +65,7 @@ class Attempt:
 
     __slots__ = (
         "admission", "alone", "begun", "characters", "choice", "facts", "finished", "hurried", "journey", "outcome",
-        "plan", "sent", "start", "unsure", "until", "usage",
+        "plan", "reported", "sent", "start", "unsure", "until", "usage",
     )  # fmt: skip
 
     def __init__(self, journey: Journey, plan: Plan, choice: Choice, admission: Admission) -> None:
@@ -73,6 +73,7 @@ class Attempt:
         self.begun = self.sent = self.unsure = self.finished = self.hurried = False
         self.alone = True
         self.usage: Usage | None = None
+        self.reported: Any = None
         self.characters = 0
         self.outcome = Outcome.LEFT
         self.until: float | None = None
@@ -161,7 +162,7 @@ class Attempt:
         raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
 
     def _ended(self, end: End) -> None:
-        self.usage = end.usage
+        self.usage, self.reported = end.usage, end.extra.get("usage")
         self.outcome = Outcome.OK
         self.journey.model = self.choice.link.target
         self.facts |= {"served": end.model, "finish_reason": end.finish_reason}
@@ -173,7 +174,7 @@ class Attempt:
         if self.usage is None and (self.begun or self.sent):
             self.usage = Usage(self.plan.tokens, -(-self.characters // 4), estimated=True)
         used = self.usage or Usage()
-        spent = cost(self.choice.price, used)
+        spent = cost(self.choice.price, used, self.reported)
         self.journey.usage = self.journey.usage + used
         self.journey.cost_nano += spent
         took = self.journey.micros() - self.start

@@ -118,7 +118,7 @@ def _shorter(plan: Plan, problem: Spent) -> bool:
     if standing.unit == "tokens":
         less = -(-over // calls)
     else:
-        per_million = sum(choice.link.tries * choice.price.output for choice in plan.choices if choice.price)
+        per_million = sum(choice.link.tries * choice.price.most[1] for choice in plan.choices if choice.price)
         if not per_million:
             return False
         less = -(-(over + calls) * 1_000_000 // per_million)
