@@ -78,6 +78,12 @@ def test_a_row_that_is_not_in_the_table_is_told_the_nearest() -> None:
         Providers({"p": {"type": "openai", "quirks": "mistrl"}}).get("p")
 
 
+def test_azure_says_what_its_address_lacks() -> None:
+    with pytest.raises(InvalidInput, match="needs api_version"):
+        sent("https://ours.openai.azure.com")
+    assert sent("https://ours.openai.azure.com/openai/v1")[0] == "/chat/completions"
+
+
 @pytest.mark.parametrize("version", ["2024&x=1", "a b", "../x", "2024?"])
 def test_a_version_never_adds_to_the_url(version: str) -> None:
     with pytest.raises(InvalidInput):

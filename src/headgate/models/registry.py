@@ -75,4 +75,5 @@ def _explained(name: str, kind: str, fields: Iterable[str], problems: Validation
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return InvalidInput(f"the provider {name!r} ({kind}) has no option {key!r}", nearest(key, fields))
-    return InvalidInput(f"the provider {name!r} ({kind}): {key}: {first['msg'].removeprefix('Value error, ')}")
+    what = first["msg"].removeprefix("Value error, ")
+    return InvalidInput(f"the provider {name!r} ({kind}): {key}: {what}" if key else f"the provider {name!r}: {what}")

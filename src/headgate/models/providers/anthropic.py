@@ -25,7 +25,7 @@ class Options(HostOptions):
     """An entry of `providers:` with `type: anthropic`. betas: values of the `anthropic-beta` header."""
 
     base_url: str = "https://api.anthropic.com/v1"
-    betas: list[str] = Field(default_factory=list)
+    betas: list[str] = Field(default_factory=list, description="beta features to ask for; part of the identity")
 
 
 class Anthropic:

@@ -32,8 +32,8 @@ class Options(HostOptions):
     """
 
     base_url: str = "https://bedrock-runtime.amazonaws.com"
-    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
-    profile: str | None = None
+    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="where the models run")
+    profile: str | None = Field(default=None, description="of AWS's own settings, when requests are signed")
 
 
 class Bedrock:

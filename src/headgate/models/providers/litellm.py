@@ -33,8 +33,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prefix: str = ""
-    api_base: str | None = None
+    prefix: str = Field(default="", description="the library's name of the provider, put before models")
+    api_base: str | None = Field(default=None, description="where the API is, when not at the provider's own address")
     key: SecretStr | None = None
     revision: str = ""
     price: Price | None = None

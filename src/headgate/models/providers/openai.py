@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from headgate.kernel import nearest
 from headgate.models.call import Call, Delta, End
@@ -28,9 +28,9 @@ class Options(HostOptions):
     """
 
     base_url: str = "https://api.openai.com/v1"
-    limit_key: LimitKey | None = None
-    api_version: str | None = Field(default=None, pattern=r"^[\w.-]+$")
-    quirks: str | None = None
+    limit_key: LimitKey | None = Field(default=None, description="what the output limit is called there")
+    api_version: str | None = Field(default=None, pattern=r"^[\w.-]+$", description="for Azure, as `2024-10-21`")
+    quirks: str | None = Field(default=None, description="a row of the quirks table, when the address does not tell")
 
     @field_validator("quirks")
     @classmethod
@@ -39,6 +39,14 @@ class Options(HostOptions):
         if value is not None and value not in names:
             raise ValueError(f"there is no row {value!r}; {nearest(value, names)}")
         return value
+
+    @model_validator(mode="after")
+    def _placed(self) -> Options:
+        """Azure without a version knows no path for deployments; its newer address ends in `/v1` and needs none."""
+        azure = quirks_of(self.base_url, self.quirks).name == "azure"
+        if azure and self.api_version is None and not self.base_url.endswith("/v1"):
+            raise ValueError("Azure needs api_version, as in 2024-10-21, or a base_url that ends in /openai/v1")
+        return self
 
 
 class OpenAI:

@@ -38,13 +38,17 @@ class HostOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_url: str
-    key: SecretStr | None = None
-    revision: str = ""
+    base_url: str = Field(description="where the API is; changing it changes no release")
+    key: SecretStr | None = Field(default=None, description="as `${env:NAME}`, so that no file holds it")
+    revision: str = Field(
+        default="", description="what was deployed there, for hosts of your own; part of the identity"
+    )
     price: Price | None = None
-    defaults: Defaults = Field(default_factory=dict)
-    timeout: Duration = 30_000_000
-    connect_timeout: Duration = 5_000_000
+    defaults: Defaults = Field(
+        default_factory=dict, description="parameters for calls that do not set them; part of the identity"
+    )
+    timeout: Duration = Field(default=30_000_000, description="the longest silence inside an answer")
+    connect_timeout: Duration = Field(default=5_000_000, description="how long a connection may take to open")
 
     @field_validator("base_url")
     @classmethod
