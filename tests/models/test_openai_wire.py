@@ -161,6 +161,7 @@ def test_a_blocked_answer_ends_with_the_wires_own_reason() -> None:
         (InvalidInput("no", "do this"), "invalid_request_error"),
         (Denied("no"), "permission_error"),
         (Exhausted("no"), "insufficient_quota"),
+        (Exhausted("no", code="rate_limited"), "rate_limit_error"),
         (Unavailable("no"), "server_error"),
     ],
 )

@@ -20,7 +20,12 @@ _SAFE = {
     "no_route": "No route takes questions with this label.",
 }
 _ERRORS = {
-    "budget_exhausted": "The key's budget was used up.",
+    "budget_exhausted": "A budget was used up: the app's, or that of the key, its team, the user or the session.",
+    "budget_frozen": "A budget is frozen, because a provider billed more than was reserved.",
+    "tokens_exhausted": "A limit of tokens was used up.",
+    "rate_limited": "A limit of requests was used up.",
+    "steps_exhausted": "A limit of steps was used up.",
+    "loop_stopped": "The same was asked again and again, as in a loop that runs away.",
     "client_left": "The client went away before the answer was complete.",
     "hold_failed": "The question should have been held for a person, but the queue could not be written.",
 }

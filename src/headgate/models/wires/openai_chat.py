@@ -208,7 +208,8 @@ def usage_body(usage: Usage) -> dict[str, int]:
 
 def error_body(error: HeadgateError) -> dict[str, Any]:
     """Return the error envelope of this wire; the hint is part of the message."""
-    kind = "insufficient_quota" if isinstance(error, Exhausted) else _TYPES.get(error.status, "server_error")
+    money = isinstance(error, Exhausted) and error.code.startswith("budget")
+    kind = "insufficient_quota" if money else _TYPES.get(error.status, "server_error")
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     return {"error": {"message": message, "type": kind, "param": None, "code": error.code}}
 
