@@ -6,7 +6,7 @@ session of the app. A request without a user or a session draws on none of these
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -156,18 +156,25 @@ def _limits(journey: Journey, units: tuple[Unit, ...]) -> tuple[Limit, ...]:
     purse = journey.runtime.purse
     if purse is None:
         return ()
-    return tuple(purse.limit(scope, rate) for scope, rates in _scopes(journey) for rate in rates if rate.unit in units)
+    found = []
+    for scope, rates in _scopes(journey):
+        for rate in rates:
+            if rate[0] in units:
+                found.append(purse.limit(scope, rate))
+    return tuple(found)
 
 
-def _scopes(journey: Journey) -> Iterator[tuple[str, Rates]]:
+def _scopes(journey: Journey) -> list[tuple[str, Rates]]:
     request, runtime, snapshot = journey.request, journey.runtime, journey.snapshot
     limits = snapshot.limits
-    yield from runtime.key_limits
-    yield f"app:{snapshot.app}", limits.app if runtime.app_limits is None else runtime.app_limits
+    found = [*runtime.key_limits, (f"app:{snapshot.app}", limits.app)]
+    if runtime.app_limits is not None:
+        found[-1] = f"app:{snapshot.app}", runtime.app_limits
     if limits.user and request.subject:
-        yield f"user:{snapshot.app}/{request.subject}", limits.user
+        found.append((f"user:{snapshot.app}/{request.subject}", limits.user))
     if limits.session and request.session:
-        yield _session(journey), limits.session
+        found.append((_session(journey), limits.session))
+    return found
 
 
 def _session(journey: Journey) -> str:
