@@ -147,6 +147,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[d
     yield {"HEADGATE_DATABASE": url, "HEADGATE_SPANS": url}, 4
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_nothing_is_overspent_and_nothing_leaks(database: tuple[dict[str, str], int], tmp_path: Path) -> None:
