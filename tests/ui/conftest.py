@@ -191,9 +191,9 @@ def fresh(built: tuple[Path, str, str, dict[str, str]], tmp_path: Path) -> Itera
         yield Site(served, "", "")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a screen."""
+    """Debian's Chromium, without a screen. A module's own: an open one keeps an event loop, which async tests need."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         told = "no Chromium: `apt-get install chromium` lets these tests look at the pages"
