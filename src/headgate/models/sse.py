@@ -1,11 +1,23 @@
-"""Server-sent events, parsed from bytes cut anywhere. Called by wires that stream; knows nothing of what events say.
+"""Server-sent events, parsed from bytes cut anywhere, and written. Called by wires and edges that stream; it knows
+nothing of what events say.
 
 Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream".
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 MAX_LINE = 16 * 1024 * 1024
+_encode = msgspec.json.Encoder().encode
+
+
+def sse(data: Any, event: str = "") -> bytes:
+    """Return one event of JSON, with a name when the wire names its events."""
+    head = b"event: " + event.encode() + b"\n" if event else b""
+    return head + b"data: " + _encode(data) + b"\n\n"
 
 
 class StreamBroken(Exception):
