@@ -14,8 +14,8 @@ SOURCE = ROOT / "src" / "headgate"
 FILES = sorted(file for file in SOURCE.rglob("*.py") if "templates" not in file.parts)
 PACKAGES = sorted(folder for folder in SOURCE.iterdir() if (folder / "__init__.py").exists())
 PLUGIN_FOLDERS = {
-    "providers", "runtimes", "embedders", "wires", "edges", "scorers", "guards", "chunkers", "stores", "monitors", "channels",
-    "readers", "kinds", "versions", "renderers",
+    "providers", "runtimes", "embedders", "wires", "edges", "scorers", "guards", "chunkers", "stores", "monitors",
+    "channels", "readers", "kinds", "versions", "renderers",
 }  # fmt: skip
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "base", "manager", "handler", "handlers", "misc"}
 
