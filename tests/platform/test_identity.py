@@ -93,7 +93,7 @@ def test_a_key_of_another_project_brings_its_own_project(identity: Identity, sto
     assert identity.identify(Caller(near=True)) is not None, "another project's key does not end ours"
 
 
-@pytest.mark.parametrize("given", ["x" * 64, "t" * 63, "t" * 64 + "t"])
+@pytest.mark.parametrize("given", ["x" * 64, "t" * 63, "t" * 64 + "t", "t" * 63 + "é"])
 def test_a_wrong_local_token_is_refused(identity: Identity, given: str) -> None:
     with pytest.raises(Denied):
         identity.identify(Caller(local_token=given, near=True))

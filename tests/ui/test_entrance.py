@@ -37,7 +37,13 @@ def test_signing_in_leads_back_to_the_page_asked_for_and_to_no_other_site(open_s
     page.fill("input[name=key]", open_site.served.keys["admin"])
     page.click("button.main")
     assert page.url == f"{open_site.url}/?app=support&x=1"
-    for away in ("//evil.example/", "https://evil.example/", "/\\evil.example"):
+    for away in (
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+        "/\t/evil.example",
+        "/\x00/evil.example",
+    ):
         page.goto(f"{open_site.url}/sign-in?next={urllib.parse.quote(away)}")
         assert page.get_attribute("input[name=next]", "value") == "/"
 
@@ -49,7 +55,15 @@ def test_the_cookie_holds_no_key_and_a_changed_one_opens_nothing(open_site: Any,
     assert cookie["sameSite"] == "Lax"
     assert open_site.served.keys["admin"] not in cookie["value"]
     forged = re.sub(r"\.(\d+)\.", ".9999999999.", cookie["value"])
-    for value in (forged, cookie["value"][:-1], "", "x.y.z.w", cookie["value"].replace(".", "")):
+    changed = [
+        forged,
+        cookie["value"][:-1],
+        "",
+        "x.y.z.w",
+        cookie["value"].replace(".", ""),
+        cookie["value"][:-1] + "\xe9",
+    ]
+    for value in changed:
         status, _, headers = open_site.served.request("GET", "/", headers={"cookie": f"headgate_session={value}"})
         assert (status, headers["location"]) == (303, "/sign-in?next=/")
 
@@ -113,7 +127,8 @@ def test_a_form_of_another_site_or_without_its_token_is_refused(site: Any) -> No
     assert token
     good = urllib.parse.urlencode({"csrf": token[1]})
     assert post("/sign-out", "", cookie=cookie)[0] == 403
-    assert post("/sign-out", "csrf=wrong", cookie=cookie)[0] == 403
+    for wrong in ("wrong", "w%C3%B6ng", "%ff%00"):
+        assert post("/sign-out", f"csrf={wrong}", cookie=cookie)[0] == 403
     assert post("/sign-out", good, cookie=cookie, origin="http://evil.example")[0] == 403
     assert post("/sign-out", good, cookie=cookie, **{"sec-fetch-site": "cross-site"})[0] == 403
     assert post("/sign-out", good, cookie=cookie, origin=site.url)[0] == 303

@@ -75,7 +75,7 @@ class Identity:
         if caller.token.startswith("hg_"):
             return self._keys.get(self.secret.key_hash(caller.token))
         if caller.local_token and self.local_token and caller.near:
-            if hmac.compare_digest(caller.local_token, self.local_token):
+            if hmac.compare_digest(caller.local_token.encode(), self.local_token.encode()):
                 return Known(local_principal(self.project))
             raise unauthenticated("the local token is not this server's", "the server was restarted; try again")
         if self.project in self._locked:

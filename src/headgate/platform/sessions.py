@@ -53,7 +53,7 @@ class Sessions:
 
     def _holder(self, cookie: str) -> Known | None:
         plain, _, mac = cookie.rpartition(".")
-        if not plain or not hmac.compare_digest(mac, self.secret.session(plain)):
+        if not plain or not hmac.compare_digest(mac.encode(), self.secret.session(plain).encode()):
             return None
         key_id, _, rest = plain.partition(".")
         if int(rest.partition(".")[0]) < self.clock.now():

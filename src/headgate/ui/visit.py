@@ -83,7 +83,8 @@ class Visit:
         ):
             raise Denied("this form was sent from another site", "open the page here and send it again")
         self.form = await self._read_form()
-        if not hmac.compare_digest(self.form.get("csrf", ""), self.known.csrf if self.session else ""):
+        expected = self.known.csrf if self.session else ""
+        if not hmac.compare_digest(self.form.get("csrf", "").encode(), expected.encode()):
             raise Denied("this form is too old or was not made for you", "reload the page and send it again")
 
     async def _read_form(self) -> dict[str, str]:
@@ -119,6 +120,9 @@ class Visit:
 
 
 def own_path(path: str) -> str:
-    """Return a path on this server that a visitor asked to come back to; anything else is the first page."""
-    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and "\n" not in path and "\r" not in path
+    """Return a path on this server that a visitor asked to come back to; anything else is the first page.
+
+    Browsers leave tabs and line ends out of an address, so that `/<tab>/elsewhere` would lead to another site.
+    """
+    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if safe else "/"
