@@ -90,9 +90,7 @@ RULES = st.fixed_dictionaries(
         "idle": st.just("10ms"),
         "total": st.just("40ms"),
         "hedge": st.just("2ms"),
-        "limits": st.just(
-            {"a/m": {"concurrent": 2, "queue": 2, "wait": "5ms"}, "b/m": {"concurrent": 1, "total": "8ms"}}
-        ),
+        "limits": st.just(LIMITS),
     },
 )
 
@@ -124,9 +122,7 @@ def check(journey: Journey, plan: Plan, found: tuple[list[Any], Exception | None
 
 
 @settings(max_examples=80, deadline=None)
-@given(
-    RULES, st.lists(st.lists(st.sampled_from(FAULTS), min_size=1, max_size=4), min_size=3, max_size=3), st.integers()
-)
+@given(RULES, SCRIPTS, st.integers())
 def test_every_request_ends_once_and_leaves_nothing_behind(
     rules: dict[str, Any], scripts: list[list[str]], seed: int
 ) -> None:
