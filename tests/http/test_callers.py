@@ -73,3 +73,19 @@ def test_another_machine_or_a_public_server_is_never_near() -> None:
                                                ("Basic hg_a_b", ""), ("hg_a_b", ""), ("", "")])  # fmt: skip
 def test_a_token_is_read_from_a_bearer_header(header: str, token: str) -> None:
     assert door_of("127.0.0.1", "").caller({**LOCAL, "authorization": header}, "127.0.0.1").token == token
+
+
+@pytest.mark.parametrize(
+    ("headers", "token"),
+    [
+        ({"x-api-key": "hg_a_b"}, "hg_a_b"),
+        ({"x-api-key": " hg_a_b "}, "hg_a_b"),
+        ({"x-api-key": "hg_a_b", "authorization": "Basic x"}, "hg_a_b"),
+        ({"x-api-key": "hg_a_b", "authorization": "Bearer hg_c_d"}, "hg_c_d"),
+        ({"x-api-key": "hg_a_b", "authorization": "Bearer "}, ""),
+    ],
+)
+def test_a_token_is_read_from_the_header_of_anthropics_clients_when_no_bearer_is_shown(
+    headers: dict[str, str], token: str
+) -> None:
+    assert door_of("127.0.0.1", "").caller({**LOCAL, **headers}, "127.0.0.1").token == token

@@ -36,10 +36,13 @@ class Door:
             raise error
 
     def caller(self, headers: Mapping[str, str], peer: str) -> Caller:
-        """Return what the request shows: a token, and whether it came straight from this machine, by no web page."""
+        """Return what the request shows: a token, and whether it came straight from this machine, by no web page.
+
+        The token is read from `Authorization: Bearer`, else from `x-api-key`, where Anthropic's clients put it.
+        """
         kind, _, token = headers.get("authorization", "").partition(" ")
         near = self._near(headers, peer) and not _from_a_page(headers)
-        shown = token.strip() if kind.lower() == "bearer" else ""
+        shown = token.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "").strip()
         return Caller(shown, headers.get("x-headgate-local", ""), near)
 
     def visitor(self, headers: Mapping[str, str], peer: str, method: str) -> Caller:
