@@ -4,8 +4,9 @@ from .guard import Action, Checker, Finding, Guard, GuardOptions, GuardPlugin, M
 from .inspect import Outcome, inspect
 from .policy import Policy, compile_policy
 from .stream import OutputStream
+from .targets import TargetRules
 
 __all__ = [
     "Action", "Checker", "Finding", "Guard", "GuardOptions", "GuardPlugin", "Mode", "Outcome", "OutputStream", "Policy",
-    "compile_policy", "inspect",
+    "TargetRules", "compile_policy", "inspect",
 ]  # fmt: skip

@@ -7,12 +7,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from headgate.guard.targets import explain_targets
 from headgate.kernel import HeadgateError, plugins
 
 
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Tell what changed guard by guard: `input guard injection: action block → flag`, `output guard terms: removed`."""
-    return [told for side in ("input", "output") for told in _side(side, old.get(side, ()), new.get(side, ()))]
+    guards = [told for side in ("input", "output") for told in _side(side, old.get(side, ()), new.get(side, ()))]
+    return guards + explain_targets(old, new)
 
 
 def _side(side: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -15,14 +15,19 @@ from headgate.kernel import Corrupt, HeadgateError, plugins
 
 from .checking import OnThread
 from .guard import Checker, Guard, GuardOptions, GuardPlugin, Unit
+from .targets import TargetRules
 
 
 class PolicyDocument(BaseModel):
-    """The stored policy: guards of each side in order, as `{type, behaviour, options that differ from defaults}`."""
+    """The stored policy: guards of each side in order, as `{type, behaviour, options that differ from defaults}`.
+
+    targets: what is demanded of the models that an app may call.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     input: tuple[dict[str, Any], ...] = ()
     output: tuple[dict[str, Any], ...] = ()
+    targets: TargetRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

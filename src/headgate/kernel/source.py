@@ -186,9 +186,8 @@ def _kind(value: Any) -> str:
 
 def _explain(problem: Any, model: type[BaseModel], source: Source, at: Path_) -> InvalidInput:
     """Turn pydantic's account into one sentence for the person who wrote the file."""
-    path = tuple(
-        part for part in problem["loc"] if not (isinstance(part, str) and part.startswith(("function-", "tagged-")))
-    )
+    added = ("function-", "tagged-", "[key]")
+    path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part.startswith(added)))
     shown = _real_path(source, (*at, *path))
     kind, value = problem["type"], problem.get("input")
     if kind == "extra_forbidden":

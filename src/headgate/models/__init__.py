@@ -2,6 +2,7 @@
 
 from .call import Call, Delta, End, Provider, ProviderError
 from .embed import Embedder
+from .facts import STRICT, FactName, Facts, Feature, Strictness, facts_of, stays_inside, told, weaker
 from .predict import Prediction, Predictor, load_model
 from .prices import FREE, MAX_OUTPUT_TOKENS, Price, Tokens, bound, bound_tokens, cost, listed_cost, output_limit
 from .providers.scripted import Options as ScriptedOptions
@@ -12,8 +13,9 @@ from .wires.openai_chat import chunk, completion, error_body, final_chunk, usage
 from .words import content_words, sentences, words
 
 __all__ = [
-    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "Call", "Delta", "Embedder", "End", "Prediction", "Predictor", "Price",
-    "Provider", "ProviderError", "Providers", "Quote", "Scripted", "ScriptedOptions", "Tokens", "bound", "bound_tokens",
-    "chunk", "completion", "content_words", "cost", "error_body", "final_chunk", "listed_cost", "load_model",
-    "nearest_example", "output_limit", "quote", "sentences", "usage_chunk", "words",
+    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Call", "Delta", "Embedder", "End", "FactName", "Facts", "Feature",
+    "Prediction", "Predictor", "Price", "Provider", "ProviderError", "Providers", "Quote", "Scripted",
+    "ScriptedOptions", "Strictness", "Tokens", "bound", "bound_tokens", "chunk", "completion", "content_words", "cost",
+    "error_body", "facts_of", "final_chunk", "listed_cost", "load_model", "nearest_example", "output_limit", "quote",
+    "sentences", "stays_inside", "told", "usage_chunk", "weaker", "words",
 ]  # fmt: skip

@@ -11,9 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from headgate.kernel import InvalidInput, nearest, plugins
+from headgate.kernel import InvalidInput, document_of, nearest, plugins
 
 from .call import Provider
+from .facts import Facts
 
 
 class Providers:
@@ -40,11 +41,11 @@ class Providers:
         return self.get(name), model
 
     def identities(self, targets: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the behavioural identity of every target, sorted by target: what a release pins."""
+        """Return the behavioural identity of every target, sorted by target, with its facts: what a release pins."""
         found = {}
         for target in sorted(set(targets)):
             provider, model = self.resolve(target)
-            found[target] = provider.identity(model)
+            found[target] = provider.identity(model) | self._facts(target.partition("/")[0])
         return found
 
     async def close(self) -> None:
@@ -58,6 +59,7 @@ class Providers:
             raise InvalidInput(f"there is no provider called {name!r}", hint)
         entry = dict(self._settings[name])
         kind = entry.pop("type", None)
+        entry.pop("facts", None)
         if not isinstance(kind, str):
             raise InvalidInput(f"the provider {name!r} has no type", nearest("", plugins.names("providers")))
         plugin = plugins.load("providers", kind)
@@ -67,6 +69,14 @@ class Providers:
             raise _explained(name, kind, plugin.options.model_fields, problems) from None
         built: Provider = plugin.build(name, options)
         return built
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        entry = self._settings.get(name, {}).get("facts")
+        try:
+            facts = document_of(Facts.model_validate(entry or {}))
+        except ValidationError as problems:
+            raise _explained(name, "facts", Facts.model_fields, problems) from None
+        return {"facts": facts} if facts else {}
 
 
 def _explained(name: str, kind: str, fields: Iterable[str], problems: ValidationError) -> InvalidInput:

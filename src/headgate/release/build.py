@@ -32,6 +32,7 @@ from headgate.models import Providers
 from headgate.serve import app_targets, chain_targets
 
 from .project import Project, check_references, read_project, without_variables
+from .strictness import weaknesses
 
 
 class Pin(BaseModel):
@@ -191,7 +192,11 @@ class _Resolver:
                     where = source.where(("llms", chain, *key))
                     hint = nearest(name, self.project.providers) or "write it under providers: in headgate.yaml"
                     raise InvalidInput(f"there is no provider {name!r}", hint, where=where)
-        return identities(self.project, targets)
+        found = identities(self.project, targets)
+        policy = next((draft.document for draft in self.drafts if draft.path == document.get("policy")), {})
+        for weakness in weaknesses(document, policy, found):
+            raise InvalidInput(weakness.message, weakness.hint, where=source.where(weakness.key))
+        return found
 
 
 def identities(project: Project, targets: Sequence[str]) -> dict[str, dict[str, Any]]:

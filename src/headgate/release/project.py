@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Duration, InvalidInput, Share, Source, Unavailable, nearest, plugins, read_yaml, validate
+from headgate.models import Facts
 from headgate.observe import compile_watch
 
 from .rules import PairedRule, Rule, parse_rule
@@ -136,6 +137,8 @@ def _texts(data: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str |
 def _check_provider(source: Source, name: str, settings: Mapping[str, Any]) -> None:
     at = ("providers", name)
     known = plugins.names("providers")
+    if settings.get("facts") is not None:
+        validate(Facts, source, settings["facts"], (*at, "facts"))
     kind = settings.get("type")
     if kind is None:
         raise InvalidInput("the key 'type' is missing", nearest("", known), where=source.where(at))
@@ -148,7 +151,7 @@ def _check_provider(source: Source, name: str, settings: Mapping[str, Any]) -> N
         return
     settled = without_variables(settings)
     options = {key: settings[key] for key in settings if key in settled or key not in plugin.options.model_fields}
-    validate(plugin.options, source, {key: value for key, value in options.items() if key != "type"}, at)
+    validate(plugin.options, source, {key: value for key, value in options.items() if key not in ("type", "facts")}, at)
 
 
 def without_variables(settings: Mapping[str, Any]) -> dict[str, Any]:

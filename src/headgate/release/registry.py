@@ -21,6 +21,7 @@ from .environments import Environment, environment_of
 from .gate import judge_with
 from .judging import Outcome
 from .shelf import Shelf, shelf_of
+from .strictness import weaknesses
 
 
 class ReleaseRegister(BaseModel):
@@ -134,10 +135,11 @@ def register(ctx: Context, request: ReleaseRegister) -> ReleaseResult:
     """Register a release. Raises NotFound when something that it pins is not here, InvalidInput when kinds differ."""
     project = ctx.principal.project
     manifest = Manifest(app=request.app, pins=request.pins, providers=request.providers)
-    if f"apps/{request.app}" not in request.pins:
+    if request.pins.get(f"apps/{request.app}", Pin(kind="", digest="")).kind != "app":
         raise InvalidInput(f"the manifest of {request.app!r} does not pin apps/{request.app}")
     for path, pin in request.pins.items():
         _check_pin(ctx.tx, project, path, pin)
+    _check_targets(ctx.tx, project, manifest)
     draft = Draft("release", 1, f"releases/{request.app}", document_of(manifest))
     table = tables.release
     known = ctx.tx.one(select(table).where(table.c.project_id == project, table.c.digest == draft.digest))
@@ -265,6 +267,15 @@ def _serves(tx: Transaction, project: str) -> dict[str, list[str]]:
         if row["stable"]:
             found.setdefault(row["stable"], []).append(row["name"])
     return found
+
+
+def _check_targets(tx: Transaction, project: str, manifest: Manifest) -> None:
+    """Refuse targets that are less strict than allowed, whoever built the manifest (P12)."""
+    app = artifacts.get(tx, project, manifest.pins[f"apps/{manifest.app}"].digest).document
+    pinned = manifest.pins.get(app.get("policy", ""))
+    policy = artifacts.get(tx, project, pinned.digest).document if pinned else {}
+    for weakness in weaknesses(app, policy, manifest.providers):
+        raise InvalidInput(weakness.message, weakness.hint)
 
 
 def _check_pin(tx: Transaction, project: str, path: str, pin: Pin) -> None:

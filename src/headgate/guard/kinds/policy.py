@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from headgate.guard.changes import explain
 from headgate.guard.guard import GuardPlugin
 from headgate.guard.policy import PolicyDocument, guard_of
+from headgate.guard.targets import TargetRules
 from headgate.kernel import (
     Draft,
     HeadgateError,
@@ -31,11 +32,12 @@ _LIMIT = 50
 
 
 class PolicyText(BaseModel):
-    """A policy as people write it: lists of guards, each a name or `name: {options}`."""
+    """A policy as people write it: lists of guards, each a name or `name: {options}`, and what targets must be."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     input: tuple[str | dict[str, Any], ...] = ()
     output: tuple[str | dict[str, Any], ...] = ()
+    targets: TargetRules | None = None
 
 
 def parse(root: Path, path: str) -> Draft:
@@ -46,8 +48,9 @@ def parse(root: Path, path: str) -> Draft:
     """
     source = read_yaml(root, f"{path}.yaml")
     text = validate(PolicyText, source)
-    if not (text.input or text.output):
-        raise InvalidInput("a policy needs at least one guard under `input` or `output`", where=source.where(()))
+    if not (text.input or text.output or text.targets):
+        hint = "or say under `targets` what models must be"
+        raise InvalidInput("a policy needs at least one guard under `input` or `output`", hint, where=source.where(()))
     document: dict[str, Any] = {}
     references: list[Reference] = []
     for side, items in (("input", text.input), ("output", text.output)):
@@ -61,6 +64,8 @@ def parse(root: Path, path: str) -> Draft:
         ]
         if entries:
             document[side] = entries
+    if text.targets is not None and (targets := document_of(text.targets)):
+        document["targets"] = targets
     return Draft("policy", 1, path, document, references=tuple(references))
 
 

@@ -66,6 +66,7 @@ class Extractive:
 
 class Plugin:
     behaviour = 1
+    inside = True
     options = Options
 
     def build(self, name: str, options: Options) -> Extractive:
