@@ -72,7 +72,10 @@ class GuardPlugin:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """One guard of a policy, compiled. `trusted`: built in, so it runs in place; others get a thread and a limit."""
+    """One guard of a policy, compiled. `trusted`: built in, so it runs in place; others get a thread and a limit.
+
+    name: the type, `pii`; `pii (2)` for a second one of the type on the same side. kind: the type.
+    """
 
     name: str
     checker: Checker
@@ -81,3 +84,7 @@ class Guard:
     unit: Unit
     reply: str | None = None
     trusted: bool = True
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition(" (")[0]

@@ -102,8 +102,9 @@ def _all(text: str) -> str:
 
 
 def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
-    """Return what traces are searched by beside the columns: how it ended, who routed it, the router's other inputs."""
-    found: dict[str, Any] = {"finish_reason": answer.finish_reason}
+    """Return what traces are searched by beside the columns: how it ended, what guards that only observe would have
+    done, who routed it, the router's other inputs."""
+    found: dict[str, Any] = {"finish_reason": answer.finish_reason, **_observed(answer)}
     router = journey.snapshot.router
     if router is None:
         return found
@@ -120,3 +121,10 @@ def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
             elif sort == "number" and isinstance(value, int | float):
                 found[name] = float(value)
     return found
+
+
+def _observed(answer: Answer) -> dict[str, Any]:
+    """Return what observing guards would have done, `observed.input.injection: block`, and that any would have."""
+    would = [item for item in answer.verdicts if item.observed and item.verdict not in ("pass", "skipped")]
+    said = {f"observed.{item.side}.{item.guard}": item.verdict for item in would}
+    return {"observed": True, **said} if said else {}

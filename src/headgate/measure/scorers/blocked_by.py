@@ -23,7 +23,8 @@ def _make(options: Options) -> Scorer:
             verdict.guard for verdict in subject.answer.verdicts if verdict.verdict in _STOPPED and not verdict.observed
         ]
         told = f"blocked by {', '.join(stopped)}" if stopped else "nothing blocked it"
-        passed = any(name in stopped for name in options.guard)
+        kinds = {name.partition(" (")[0] for name in stopped}  # a second guard of a type is called `pii (2)`
+        passed = any(name in stopped or name in kinds for name in options.guard)
         return judged("blocked-by", passed, told if passed else f"{told}, not {' or '.join(options.guard)}")
 
     return Look("blocked-by", look)
