@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), TEMPLATE / 
 EXECUTED = sorted([*(ROOT / "docs/tutorial").glob("*.md"), *(ROOT / "docs/how-to").glob("*.md")])
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```", re.M | re.S)
 EVERYWHERE = {"json", "project", "help", "key", "url"}
-BY_HAND = {"init": {"template", "force"}, "serve": {"host", "port", "open"}, "doctor": set[str]()}
+BY_HAND = {"init": {"template", "force"}, "serve": {"host", "port", "workers", "open"}, "doctor": set[str]()}
 
 
 def blocks(page: Path, language: str) -> Iterator[str]:

@@ -139,8 +139,9 @@ def _print_findings(findings: Sequence[Any]) -> None:
 
 
 def _serve(settings: Settings, serve: Serve) -> click.Command:
-    def run(host: str | None, port: str | None, project: str, look: bool) -> int:
-        chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    def run(host: str | None, port: str | None, workers: str | None, project: str, look: bool) -> int:
+        given = (("host", host), ("port", port), ("workers", workers))
+        chosen = {name: value for name, value in given if value is not None}
         merged = replace(settings, server=replace(settings.server, **chosen))
         serve(Path(project).resolve(), merged, _announce_and_open if look else _announce)
         return 0
@@ -148,6 +149,11 @@ def _serve(settings: Settings, serve: Serve) -> click.Command:
     parameters: list[click.Parameter] = [
         click.Option(["--host"], metavar="ADDRESS", help=f"where to listen (default: {settings.server.host})"),
         click.Option(["--port"], metavar="PORT", help=f"0 takes a free one (default: {settings.server.port})"),
+        click.Option(
+            ["--workers"],
+            metavar="N",
+            help=f"how many processes serve; several need PostgreSQL (default: {settings.server.workers})",
+        ),
         click.Option(["--project"], default=".", metavar="DIR", help="the project's folder, or one inside it"),
         click.Option(["--open", "look"], is_flag=True, help="open the pages in this machine's browser"),
     ]

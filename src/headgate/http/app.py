@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from headgate.kernel import HeadgateError, NotFound
+from headgate.kernel import HeadgateError, NotFound, Unavailable
 from headgate.platform import Gateway, Inference, Known, Performer, Telemetry, authorise
 
 from .api import PREFIX, Api, send_problem
@@ -57,6 +57,8 @@ class App:
         self.models = OpenInference(scoring, version, self._is_ready)
         self.invocations = Invocations(scoring, version, self._is_ready)
         self.ready = False
+        self.measured: Callable[[], Awaitable[bytes]] | None = None
+        """Renders the meters of this process and its siblings; None for a process alone."""
         self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
         self.routes: dict[str, tuple[str, Route]] = {
             "/v1/chat/completions": ("POST", self._completions),
@@ -105,7 +107,7 @@ class App:
         except HeadgateError as problem:
             await self._failed(exchange, problem)
         except asyncio.CancelledError:
-            await self._failed(exchange, HeadgateError("the server is stopping", "try again", code="stopping"))
+            await self._failed(exchange, Unavailable("the server is stopping", "try again", code="stopping"))
             raise
         except Exception:  # the boundary of a request
             log.exception("request failed", extra={"facts": {"request": exchange.request_id}})
@@ -164,7 +166,8 @@ class App:
         caller = self.door.caller(exchange.headers, exchange.peer)
         if not caller.near:
             authorise((await self.gateway.identify(caller)).principal, "read", "read metrics")
-        await exchange.bytes(200, self.meters.render(), CONTENT_TYPE)
+        measured = self.meters.render() if self.measured is None else await self.measured()
+        await exchange.bytes(200, measured, CONTENT_TYPE)
 
     async def _failed(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer with an error, or end a stream that has begun."""

@@ -10,6 +10,7 @@ import logging
 import queue
 import sys
 import threading
+from collections.abc import Mapping
 from typing import IO, Any
 
 from headgate.kernel import iso
@@ -21,9 +22,13 @@ _QUEUE = 10_000
 
 
 class LogWriter:
-    """Writes lines from a bounded queue; what does not fit is counted in `dropped`, never waited for."""
+    """Writes lines from a bounded queue; what does not fit is counted in `dropped`, never waited for.
 
-    def __init__(self, level: str, stream: IO[str] | None = None) -> None:
+    about: what every line says, such as which worker wrote it.
+    """
+
+    def __init__(self, level: str, stream: IO[str] | None = None, about: Mapping[str, Any] | None = None) -> None:
+        self._about = dict(about or {})
         self.level = LEVELS.get(level.lower(), 20)
         self.requests = self.level <= LEVELS["info"]
         self.dropped = 0
@@ -46,6 +51,7 @@ class LogWriter:
     def _write_all(self) -> None:
         while (line := self._queue.get()) is not None:
             line["at"] = iso(line["at"])
+            line |= self._about
             try:
                 self._stream.write(encode(line).decode() + "\n")
                 if self._queue.empty():

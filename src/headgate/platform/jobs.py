@@ -97,11 +97,12 @@ class Worker:
         try:
             result = self._handle(row, beat)
         except _Lost:
-            return
+            self._give_back(row, beat)
         except HeadgateError as problem:
             self._end(row, error=problem_of(problem))
         except Exception as problem:
             if self.stopping.is_set():
+                self._give_back(row, beat)
                 return
             log.exception("job failed", extra={"facts": {"job": row.id, "operation": row.operation}})
             message = f"{row.operation} failed: {type(problem).__name__}: {problem}"
@@ -134,6 +135,13 @@ class Worker:
             if store is not self.store:
                 store.spans.close()
         return result.model_dump(mode="json", by_alias=True)
+
+    def _give_back(self, row: JobRow, beat: _Beat) -> None:
+        """Let others have a job that was stopped with its server, before its lease ends."""
+        beat.stop()
+        if not beat.lost:
+            with self.store.records.begin() as tx:
+                jobs.give_back(tx, row.id, row.token, self.clock.now())
 
     def _end(self, row: JobRow, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None) -> None:
         with self.store.records.begin() as tx:
@@ -209,9 +217,13 @@ class Clerk:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, wait_s: float = 5.0) -> None:
-        """Take no more jobs. A job that is running stays unfinished in the table; whoever serves next continues it."""
+    def leave(self) -> None:
+        """Take no more jobs, and tell the one that runs to give itself back; returns at once."""
         self._worker.stopping.set()
+
+    def stop(self, wait_s: float = 5.0) -> None:
+        """Take no more jobs. One that does not stop in time is run again by whoever sees that its process is gone."""
+        self.leave()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(wait_s)

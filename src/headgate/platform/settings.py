@@ -25,6 +25,11 @@ class ServerSettings:
     other address every request needs one."""
     port: str = _env("HEADGATE_PORT", "8000")
     """The port to listen on; 0 takes a free one and prints it."""
+    workers: str = _env("HEADGATE_WORKERS", "1")
+    """How many processes serve behind the one address. More than one needs PostgreSQL for records and traces."""
+    drain_delay: str = _env("HEADGATE_DRAIN_DELAY", "0s")
+    """How long the server, told to stop, goes on taking connections while `/readyz` says 503: what your load balancer
+    needs to notice, `5s` say. Running answers then have 30 seconds more."""
     allowed_hosts: str = _env("HEADGATE_ALLOWED_HOSTS")
     """Host names that requests may name, comma separated, `*` for any. Default: loopback names on a loopback address
     (so that a web page cannot reach the server through your browser), any on others."""

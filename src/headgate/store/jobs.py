@@ -17,7 +17,10 @@ from .process import is_dead, owner_name, this_host
 from .records import Transaction
 from .schema import job
 
-__all__ = ["JobRow", "NewJob", "abandoned", "claim", "enqueue", "fail", "finish", "get", "heartbeat", "owner_name"]
+__all__ = [
+    "JobRow", "NewJob", "abandoned", "claim", "enqueue", "fail", "finish", "get", "give_back", "heartbeat",
+    "owner_name",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,14 @@ def fail(tx: Transaction, id: str, token: int, error: Mapping[str, Any], now: fl
     """End a job with its error; False says that somebody else owns it now and nothing was stored."""
     values = {"state": "failed", "error": dict(error), "finished_at": now, "lease_until": None}
     return tx.execute(update(job).where(_mine(id, token)).values(**values)).rowcount == 1
+
+
+def give_back(tx: Transaction, id: str, token: int, now: float) -> bool:
+    """End the lease of a job that its owner has stopped working on, so that anybody may take it at once.
+
+    False says that somebody else owns it already.
+    """
+    return tx.execute(update(job).where(_mine(id, token)).values(lease_until=now)).rowcount == 1
 
 
 def get(tx: Transaction, project: str, id: str) -> JobRow:

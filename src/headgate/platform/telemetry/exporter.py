@@ -10,6 +10,7 @@ import gzip
 import http.client
 import logging
 import random
+import re
 import threading
 import time
 from collections import deque
@@ -34,6 +35,7 @@ _PATIENCE_S = 60.0
 _CLOSING_S = 5.0
 _AGAIN = frozenset({408, 429, 502, 503, 504})
 _PATH = "/v1/traces"
+_OF_WORKER = re.compile(r'\{worker="\d+"\}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def exporter_of(settings: TelemetrySettings) -> Exporter | None:
 
 
 def metrics_of(url: str) -> dict[str, float]:
-    """Return the plain figures of a server's `/metrics` by name; none when it does not tell."""
+    """Return the plain figures of a server's `/metrics` by name, its workers' added up; none when it does not tell."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=2.0)
     try:
@@ -182,8 +184,12 @@ def metrics_of(url: str) -> dict[str, float]:
         return {}
     finally:
         connection.close()
-    pairs = [line.split(" ") for line in lines if line and line[0] != "#" and "{" not in line]
-    return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == 2}
+    found: dict[str, float] = {}
+    for line in lines:
+        name, _, value = _OF_WORKER.sub("", line).partition(" ")
+        if name and name != "#" and "{" not in name:
+            found[name] = found.get(name, 0.0) + float(value)
+    return found
 
 
 def _headers(told: str) -> dict[str, str]:
