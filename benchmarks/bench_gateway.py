@@ -1,317 +1,298 @@
-"""One request through the gateway with everything on, against a bare pass-through on the same client, in one run.
+"""One request with everything on, beside no gateway, nginx, a bare pass-through and other gateways, in one run.
 
-python benchmarks/bench_gateway.py [--seconds 2] [--json]
+python benchmarks/bench_gateway.py [--quick] [--no-peers] [--only ours] [--json]
 
-Everything on: key, daily budget, ledger, two input and two output guards, trace stored. The pass-through is raw ASGI
-and aiohttp: it decodes the model, the stream flag and the usage, and does nothing else. Both are one uvicorn process on
-core 0; the upstream (zero latency) and the load share core 1. Every answer is checked; a wrong one, or a dropped
-trace, voids the run.
+Everything on: key, limits of key and app in the ledger, two input and two output guards, trace stored with its
+conversation; once more with a model that routes. The pass-through is our server and our client with nothing between
+but the JSON. Each system is on core 0, the upstream and the load (C, one thread each) are on core 1. After a warm-up,
+each measure is the median of three; systems take turns, so that a noisy minute hits all. Every answer is checked: one
+that is wrong or short voids the run, and so does a request whose trace is not found in the store.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
-import re
-import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from headgate.platform import read_settings, run_operation
+import gateway_systems as systems
+from gateway_systems import LOAD_CORE, Missing, Running, System
 
-SHARED = Path(__file__).parents[2] / "shared" / "bench"
-QUESTION = "Summarise the following text for a busy reader and answer the question at the end in one sentence. " * 10
-FILES = {
-    "headgate.yaml": """headgate: 1
-project: bench
-providers:
-  mock: {type: openai, base_url: "http://127.0.0.1:%d/v1", key: bench, price: {input: $0.25, output: $2}}
-environments: {prod: {}}
-""",
-    "apps/bench.yaml": """contract: contracts/bench
-policy: policies/bench
-route: {to: {default: {llm: main, prompt: prompts/answer}}}
-llms: {main: [mock/gpt-4o-mini]}
-fallback: prompts/safe
-""",
-    "contracts/bench.yaml": "cost: {per_day: $100000}\n",
-    "policies/bench.yaml": (
-        "input: [pii: {action: mask}, injection: {action: block, reply: prompts/safe}]\n"
-        "output: [secrets: {action: block}, pii: {action: mask}]\n"
-    ),
-    "prompts/answer.md": "# user\n\n{{ question }}\n",
-    "prompts/safe.md": "A person will answer you.\n",
+PASS, OURS, ROUTED = "bare pass-through, same client", "headgate, everything on", "headgate, and routed by a model"
+NEAR: dict[str, System] = {
+    "direct to the upstream": systems.nothing,
+    "nginx proxy_pass": systems.nginx,
+    PASS: systems.pass_through,
+    OURS: systems.headgate,
+    ROUTED: partial(systems.headgate, routed=True),
 }
-PASS_THROUGH = """
-import json, sys, aiohttp, msgspec
-UPSTREAM = sys.argv[1]
-decode, session = msgspec.json.decode, None
-async def app(scope, receive, send):
-    global session
-    if scope["type"] != "http":
-        return
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    asked = decode(body)
-    asked["model"], stream = asked.get("model"), asked.get("stream")
-    session = session or aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), auto_decompress=False)
-    async with session.post(UPSTREAM, data=body, headers={"content-type": "application/json"}) as answer:
-        head = [(b"content-type", answer.headers["content-type"].encode())]
-        await send({"type": "http.response.start", "status": answer.status, "headers": head})
-        if stream:
-            async for piece in answer.content.iter_any():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            whole = await answer.read()
-            decode(whole).get("usage")
-            await send({"type": "http.response.body", "body": whole})
-import uvicorn
-uvicorn.run(app, port=int(sys.argv[2]), log_level="critical", loop="uvloop", http="httptools", lifespan="off")
-"""
+PEERS: dict[str, System] = {"LiteLLM proxy": systems.litellm, "MLflow gateway": systems.mlflow}
+MUST_ADDED_US, MUST_SHARE = 150, 0.5
+AIM_RATES, AIM_P50_US, AIM_STREAMS, AIM_MB = (5238, 6230), 270, (680, 2784), 120
+DRAIN_S = 60
+
+
+class Wrong(Exception):
+    """An answer that spoils the run."""
+
+
+@dataclass
+class Found:
+    """What was measured of one system: values by measure, one per round."""
+
+    running: Running | None = None
+    note: str = ""
+    answered: int = 0
+    values: dict[str, list[float]] = field(default_factory=dict)
+    fails: dict[str, str] = field(default_factory=dict)
+
+    def add(self, measure: str, value: float) -> None:
+        self.values.setdefault(measure, []).append(value)
+
+    def median(self, measure: str) -> float | None:
+        return statistics.median(self.values[measure]) if measure in self.values else None
 
 
 @dataclass(frozen=True)
-class System:
-    """Something that answers chat completions on a port of this machine."""
+class Rig:
+    """What loads a system: the program, a folder for its requests, and how long each load lasts."""
 
-    name: str
-    port: int
-    headers: str
-    model: str
+    program: Path
+    folder: Path
+    seconds: float
+    upstream: subprocess.Popen[bytes]
 
+    def load(self, found: Found, connections: int, seconds: float, stream: bool = False) -> dict[str, float]:
+        """Load a system once. Raises Wrong with what it said."""
+        assert found.running is not None
+        asked = self.folder / "request"
+        asked.write_bytes(found.running.request(stream))
+        text = systems.STREAMED if stream else systems.WHOLE
+        command = [str(self.program), str(found.running.port), str(connections), str(seconds), str(asked), text]
+        ran = subprocess.run([*command, *(["stream"] if stream else [])], capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise Wrong(ran.stderr[:2000])
+        figures: dict[str, float] = json.loads(ran.stdout)
+        found.answered += int(figures["answered"])
+        return figures
 
-@dataclass(frozen=True)
-class Figure:
-    """What one load measured: requests a second and latencies in microseconds."""
-
-    rate: float
-    p50: float
-    p99: float
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pin(core: int) -> None:
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {core})
+    def slow(self, on: bool) -> None:
+        self.upstream.send_signal(signal.SIGUSR1 if on else signal.SIGUSR2)
+        time.sleep(0.05)
 
 
-@contextmanager
-def process(command: list[str], port: int, core: int, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server on a core until it is no longer needed; it is ready when its port answers."""
-    found = subprocess.Popen(command, preexec_fn=lambda: pin(core), **more)
+def turn(rig: Rig, found: Found) -> None:
+    """Measure one system once, at each load."""
+    assert found.running is not None
+    for connections in (1, 32):
+        before = systems.cpu_s(found.running.process.pid)
+        figures = rig.load(found, connections, rig.seconds)
+        found.add(f"rate_{connections}", figures["answered"] / figures["seconds"])
+        found.add(f"p50_{connections}", figures["p50_us"])
+        found.add(f"p99_{connections}", figures["p99_us"])
+        found.add(f"drain_{connections}", drain(found))
+        used = systems.cpu_s(found.running.process.pid) - before
+        found.add(f"cpu_{connections}", used / figures["answered"] * 1e6)
+    figures = rig.load(found, 32, rig.seconds, stream=True)
+    found.add("streams", figures["answered"] / figures["seconds"])
+    drain(found)
+
+
+def slow_turn(rig: Rig, found: Found) -> None:
+    """Measure one system in front of a model that takes 50 ms, at 64 connections."""
+    rig.slow(True)
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline or found.poll() is not None:
-                    raise SystemExit(f"{command[0]} did not start") from None
-                time.sleep(0.02)
-        yield found
+        found.add("slow_p50", rig.load(found, 64, rig.seconds)["p50_us"])
     finally:
-        found.send_signal(signal.SIGTERM)
-        found.wait(40)
+        rig.slow(False)
+    drain(found)
 
 
-@contextmanager
-def upstream(folder: Path) -> Iterator[int]:
-    """Run the fast mock in C when it can be built, else the stand-in of `headgate.testing`."""
-    port, source = free_port(), SHARED / "mock_upstream.c"
-    command = [sys.executable, "-m", "headgate.testing.upstream", "--port", str(port)]
-    if source.exists() and shutil.which("gcc"):
-        subprocess.run(["gcc", "-O2", "-o", str(folder / "mock"), str(source)], check=True)
-        command = [str(folder / "mock"), str(port)]
-    with process(command, port, 1, stdout=subprocess.DEVNULL):
-        yield port
+def drain(found: Found) -> float:
+    """Wait until the store has every request that was answered; return the seconds that it took."""
+    assert found.running is not None
+    began = time.monotonic()
+    if found.running.stored is not None:
+        while found.running.stored() < found.answered + 1 and time.monotonic() < began + DRAIN_S:
+            time.sleep(0.02)
+    return time.monotonic() - began
 
 
-def do(root: Path, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = run_operation(operation, request, root, read_settings({}), lambda *_: None)
-    return result
+def warm_up(rig: Rig, found: Found) -> None:
+    rig.load(found, 8, rig.seconds / 2)
+    rig.load(found, 8, rig.seconds / 2, stream=True)
+    drain(found)
 
 
-@contextmanager
-def gateway(folder: Path, upstream_port: int) -> Iterator[System]:
-    """Build, promote and serve an app with everything on."""
-    root, port = folder / "project", free_port()
-    for name, text in FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text % upstream_port if name == "headgate.yaml" else text)
-    do(root, "environment.apply", {})
-    do(root, "release.promote", {"release": do(root, "release.create", {})["digest"], "environment": "prod"})
-    key = do(root, "key.create", {"person": "bench", "role": ["app"], "budget_per_day": "$100000"})["token"]
-    command = [sys.executable, "-m", "headgate", "serve", "--port", str(port), "--project", str(root)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with process(command, port, 0, **quiet):
-        yield System("headgate, everything on", port, f"authorization: Bearer {key}\r\n", "bench")
+def finish(found: Found) -> None:
+    """Note what is known once all loads are over."""
+    assert found.running is not None
+    if found.running.stored is not None:
+        found.add("stored", found.running.stored())
+        found.add("dropped", found.running.dropped())
+        found.add("missing", found.answered + 1 - found.running.stored())  # the first 200 at the start was one more
+    if found.running.start_s:
+        found.add("start_s", found.running.start_s)
+        found.add("mb", systems.peak_mb(found.running.process.pid))
 
 
-@contextmanager
-def pass_through(folder: Path, upstream_port: int) -> Iterator[System]:
-    port = free_port()
-    (folder / "pass.py").write_text(PASS_THROUGH)
-    url = f"http://127.0.0.1:{upstream_port}/v1/chat/completions"
-    with process([sys.executable, str(folder / "pass.py"), url, str(port)], port, 0):
-        yield System("bare pass-through", port, "", "gpt-4o-mini")
+def near(rig: Rig, chosen: Sequence[str], port: int, rounds: int) -> dict[str, Found]:
+    """Measure ours and what it is held against, in turns. Raises Wrong: none of these may spoil an answer."""
+    rows = {}
+    with ExitStack() as stack:
+        for name in chosen:
+            rows[name] = found = Found()
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            try:
+                found.running = stack.enter_context(NEAR[name](folder, port))
+            except Missing as problem:
+                found.note = f"not installed: {problem}"
+        up = [found for found in rows.values() if found.running is not None]
+        for found in up:
+            warm_up(rig, found)
+        for _ in range(rounds):
+            for found in up:
+                turn(rig, found)
+        for found in up:
+            slow_turn(rig, found)
+            finish(found)
+    return rows
 
 
-class Load(asyncio.Protocol):
-    """One connection that sends the same request again and again and checks every answer."""
-
-    def __init__(self, request: bytes, stream: bool, until: float) -> None:
-        self.request, self.stream, self.until = request, stream, until
-        self.took: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
-        self.data, self.began = b"", 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.send()
-
-    def send(self) -> None:
-        self.data, self.began = b"", time.perf_counter()
-        self.transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        if not self.whole():
-            return
-        if not self.data.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(SystemExit(f"a wrong answer spoils the run: {self.data[:300]!r}"))
-            return
-        now = time.perf_counter()
-        self.took.append(now - self.began)
-        if now < self.until:
-            self.send()
-        elif not self.done.done():
-            self.done.set_result(None)
-
-    def whole(self) -> bool:
-        if self.stream:
-            return self.data.endswith(b"0\r\n\r\n") and b"data: [DONE]" in self.data
-        head, found, body = self.data.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-        if not found:
-            return False
-        return len(body) >= int(length[1]) if length else body.endswith(b"0\r\n\r\n")
-
-    def connection_lost(self, problem: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(SystemExit("the server closed a connection"))
-
-
-async def measure(system: System, connections: int, seconds: float, stream: bool = False) -> Figure:
-    body = json.dumps({"model": system.model, "stream": stream, "messages": [{"role": "user", "content": QUESTION}]})
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n{system.headers}content-type: application/json\r\n"
-    )
-    request = f"{head}content-length: {len(body)}\r\n\r\n{body}".encode()
-    loop, began = asyncio.get_running_loop(), time.perf_counter()
-    loads = []
-    for _ in range(connections):
-        made = await loop.create_connection(lambda: Load(request, stream, began + seconds), "127.0.0.1", system.port)
-        loads.append(made[1])
-    await asyncio.gather(*(load.done for load in loads))
-    spent = time.perf_counter() - began
-    took = sorted(value * 1e6 for load in loads for value in load.took)
-    for load in loads:
-        load.transport.close()
-    return Figure(len(took) / spent, took[len(took) // 2], took[int(len(took) * 0.99)])
-
-
-def row(system: System, seconds: float) -> dict[str, float]:
-    """Warm up, then take the median of three loads of each sort."""
-
-    async def all_loads() -> dict[str, float]:
-        await measure(system, 8, min(seconds, 1.0))
-        ones = [await measure(system, 1, seconds / 3) for _ in range(3)]
-        many = [await measure(system, 32, seconds / 3) for _ in range(3)]
-        streams = [await measure(system, 32, seconds / 3, stream=True) for _ in range(3)]
-        return {
-            "p50_us": statistics.median(found.p50 for found in ones),
-            "p99_us": statistics.median(found.p99 for found in ones),
-            "rate_32": statistics.median(found.rate for found in many),
-            "streams_32": statistics.median(found.rate for found in streams),
-        }
-
-    return asyncio.run(all_loads())
-
-
-def dropped(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        found = re.search(r"^headgate_spans_dropped (\S+)$", answer.read().decode(), re.MULTILINE)
-    return int(float(found[1])) if found else -1
+def peer(rig: Rig, system: System, port: int, rounds: int) -> Found:
+    """Measure another gateway alone; what it cannot do is noted, and the rest is measured."""
+    found = Found()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with system(Path(folder), port) as found.running:
+                steps = [warm_up, *([turn] * rounds), slow_turn]
+                for step in steps:
+                    try:
+                        step(rig, found)
+                    except Wrong as problem:
+                        found.fails[step.__name__] = str(problem)
+                finish(found)
+        except Missing as problem:
+            found.note = f"not installed: {problem}"
+        except SystemExit as problem:
+            found.note = "does not start"
+            print(problem, file=sys.stderr)
+    return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each load")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="half a second each: a rough look")
+    parser.add_argument("--no-peers", action="store_true", help="without LiteLLM and MLflow")
+    parser.add_argument("--only", choices=["ours"], help="the pass-through and ours, nothing else")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    pin(1)
-    rows: dict[str, dict[str, float]] = {}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        port = stack.enter_context(upstream(folder))
-        rows["direct to the mock"] = row(System("direct", port, "", "gpt-4o-mini"), chosen.seconds)
-        with pass_through(folder, port) as bare:
-            rows[bare.name] = row(bare, chosen.seconds)
-        with gateway(folder, port) as ours:
-            rows[ours.name] = row(ours, chosen.seconds)
-            lost = dropped(ours.port)
-    base, own = rows["bare pass-through"], rows["headgate, everything on"]
-    ratios = {
-        "added_p50_us": own["p50_us"] - base["p50_us"],
-        "rate_share": own["rate_32"] / base["rate_32"],
-        "streams_share": own["streams_32"] / base["streams_32"],
-        "traces_dropped": lost,
-    }
+    systems.pin(LOAD_CORE)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        port, model = stack.enter_context(systems.upstream(folder))
+        rig = Rig(systems.build("load", folder), folder, 0.5 if chosen.quick else 2.0, model)
+        names = [PASS, OURS, ROUTED] if chosen.only else list(NEAR)
+        rows = near(rig, names, port, 3)
+        if not (chosen.only or chosen.no_peers):
+            rows |= {name: peer(rig, system, port, 3) for name, system in PEERS.items()}
     if chosen.json:
-        print(json.dumps({"rows": rows, "ratios": ratios}, indent=2))
+        print(json.dumps({name: {**found.values, "note": found.note} for name, found in rows.items()}, indent=2))
     else:
-        show(rows, ratios)
-    return 0 if lost == 0 else 1
+        show(rows)
+    return 0 if sound(rows) else 1
 
 
-def show(rows: dict[str, dict[str, float]], ratios: dict[str, float]) -> None:
-    print(f"{'one core each':<26}{'p50 c=1':>12}{'p99 c=1':>12}{'req/s c=32':>13}{'streams/s c=32':>16}")
+def sound(rows: dict[str, Found]) -> bool:
+    """Whether every answered request is in the store; says so loudly when not."""
+    kept = True
     for name, found in rows.items():
-        print(
-            f"{name:<26}{found['p50_us']:>9.0f} µs{found['p99_us']:>9.0f} µs{found['rate_32']:>13.0f}"
-            f"{found['streams_32']:>16.0f}"
+        if any(found.median(each) for each in ("dropped", "missing")):
+            print(f"\n*** VOID: {name} dropped {found.median('dropped')} traces; {found.median('missing')} answered"
+                  " requests are not in its store. These figures count for nothing. ***")  # fmt: skip
+            kept = False
+    return kept
+
+
+COLUMNS = (
+    ("rate_1", "req/s c=1", 10, 0, 1.0), ("rate_32", "c=32", 8, 0, 1.0), ("p50_1", "p50 c=1", 9, 0, 1.0),
+    ("p99_1", "p99 c=1", 9, 0, 1.0), ("p50_32", "p50 c=32", 9, 0, 1.0), ("p99_32", "p99 c=32", 9, 0, 1.0),
+    ("streams", "streams/s", 10, 0, 1.0), ("added", "added p50", 10, 0, 1.0), ("cpu_32", "CPU c=32", 9, 0, 1.0),
+    ("slow_p50", "50 ms c=64", 11, 1, 1e-3), ("mb", "MB", 6, 0, 1.0), ("start_s", "start", 7, 2, 1.0),
+    ("dropped", "dropped", 8, 0, 1.0),
+)  # fmt: skip
+
+
+def show(rows: dict[str, Found]) -> None:
+    base = rows[PASS].median("p50_1")
+    print(f"{'times in µs; 50 ms in ms; start in s':<38}" + "".join(f"{head:>{wide}}" for _, head, wide, *_ in COLUMNS))
+    for name, found in rows.items():
+        if found.note:
+            print(f"{name:<38}{found.note}")
+            continue
+        p50 = found.median("p50_1")
+        if base and p50 and found.running and found.running.start_s and name != PASS:
+            found.add("added", p50 - base)
+        print(f"{name:<38}" + "".join(_cell(found, *column) for column in COLUMNS))
+    for name, found in rows.items():
+        for step, problem in found.fails.items():
+            print(f"{name} failed ({step}): {problem[:200]!r}")
+    if OURS in rows:
+        judge(rows)
+    load = os.getloadavg()
+    print(f"\nload average {load[0]:.2f} {load[1]:.2f} {load[2]:.2f}; only ratios within this run mean something")
+
+
+def _cell(found: Found, measure: str, head: str, wide: int, digits: int, factor: float) -> str:
+    value = found.median(measure)
+    return f"{'–':>{wide}}" if value is None else f"{value * factor:>{wide}.{digits}f}"
+
+
+def judge(rows: dict[str, Found]) -> None:
+    """Print what must hold, and the aims, with whether they do."""
+    for name in (OURS, ROUTED):
+        own, base = rows[name], rows[PASS]
+        added = _value(own, "p50_1") - _value(base, "p50_1")
+        share, computing, streams = (
+            _value(own, each) / _value(base, each) for each in ("rate_32", "cpu_32", "streams")
         )
-    print(
-        f"\nheadgate adds {ratios['added_p50_us']:.0f} µs at p50, keeps {ratios['rate_share']:.0%} of the "
-        f"pass-through's req/s and {ratios['streams_share']:.0%} of its streams; "
-        f"{ratios['traces_dropped']:.0f} traces dropped"
-    )
+        rate, p50, said, mb = (_value(own, each) for each in ("rate_32", "p50_1", "streams", "mb"))
+        print(f"\n{name}:")
+        _say("must", f"adds {added:.0f} µs at p50, one connection (≤ {MUST_ADDED_US})", added <= MUST_ADDED_US)
+        _say("must", f"keeps {share:.0%} of the pass-through's req/s (≥ {MUST_SHARE:.0%})", share >= MUST_SHARE)
+        for aim in AIM_RATES:
+            _say("aim", f"{rate:.0f} req/s (> {aim})", rate > aim)
+        _say("aim", f"p50 of {p50:.0f} µs (< {AIM_P50_US})", p50 < AIM_P50_US)
+        for aim in AIM_STREAMS:
+            _say("aim", f"{said:.0f} streams/s (> {aim})", said > aim)
+        _say("aim", f"{mb:.0f} MB (≤ {AIM_MB})", mb <= AIM_MB)
+        print(
+            f"  computes {computing:.1f} times what the pass-through does, keeps {streams:.0%} of its streams/s; "
+            f"the last trace of 32 connections is stored {_value(own, 'drain_32'):.2f} s after its answer"
+        )
+
+
+def _say(sort: str, what: str, good: bool) -> None:
+    print(f"  {sort}: {what}: {'met' if good else 'NOT MET'}")
+
+
+def _value(found: Found, measure: str) -> float:
+    return found.median(measure) or float("nan")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except Wrong as spoiled:
+        sys.exit(f"*** VOID: a wrong answer spoils the run ***\n{spoiled}")
