@@ -71,7 +71,7 @@ def _media_tokens(part: Mapping[str, Any]) -> int:
     if part["type"] == "image_url":
         return _IMAGE_TOKENS
     head, _, data = part["file"]["file_data"].partition(",")
-    size = len(data) * 3 // 4
+    size = len(data.rstrip("=")) * 3 // 4
     return -(-size // 4) if head.startswith("data:text/") else _PAGE_TOKENS * max(1, -(-size // _PAGE_BYTES))
 
 

@@ -84,10 +84,8 @@ class Encoder:
         out = self._thoughts(thoughts_of(message)) + self._text(text_of(answer, message))
         out += b"".join(self._whole(block) for block in calls_of(message, answer.trace_id))
         rest = rest_of(answer)
-        delta = {
-            **stop_of(answer, message),
-            **{key: rest.pop(key) for key in ("container", "stop_details") if key in rest},
-        }
+        delta = stop_of(answer, message)
+        delta |= {key: rest.pop(key) for key in ("container", "stop_details") if key in rest}
         last = {**rest, "type": "message_delta", "delta": delta, "usage": usage_of(answer), "headgate": about(answer)}
         return out + sse(last, "message_delta") + _STOP
 
@@ -104,8 +102,7 @@ class Encoder:
         if (head := self._heads.get(kind)) is not None:
             return head + _encode(piece) + b"}}\n\n"
         index = self._blocks
-        empty = {"type": "text", "text": ""} if kind == "text" else {"type": kind, kind: "", "signature": ""}
-        begun = self._begun(empty)
+        begun = self._begun({"type": kind, kind: "", **({} if kind == "text" else {"signature": ""})})
         self._open[kind] = index
         # Every piece differs in its text alone: what stands before it is encoded once.
         opened = _encode({"type": "content_block_delta", "index": index, "delta": {"type": delta}})[:-2]
@@ -134,7 +131,8 @@ class Encoder:
 
     def _whole(self, block: dict[str, Any]) -> bytes:
         """Return a block that was not streamed: begun empty, filled by deltas, and stopped."""
-        index = self._blocks
+        index, empty = self._blocks, dict(block)
+        deltas: list[dict[str, Any]] = []
         match block["type"]:
             case "text":
                 deltas = [{"type": "text_delta", "text": block["text"]}]
@@ -147,8 +145,6 @@ class Encoder:
             case "tool_use":
                 deltas = [{"type": "input_json_delta", "partial_json": arguments_text(block)}]
                 empty = {**block, "input": {}}
-            case _:
-                deltas, empty = [], block
         return self._begun(empty) + b"".join(_delta(index, delta) for delta in deltas) + _stopped(index)
 
     def _begun(self, block: dict[str, Any]) -> bytes:
