@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from headgate.platform import ClientSettings, ServerSettings, StorageSettings, read_settings
-from headgate.platform.settings import BucketSettings, resolve_providers
+from headgate.platform.settings import BucketSettings, OutboundSettings, resolve_providers
 
 
 def test_without_an_environment_there_are_defaults() -> None:
@@ -15,11 +15,11 @@ def test_without_an_environment_there_are_defaults() -> None:
 
 
 def test_every_field_is_read_from_its_variable() -> None:
-    for section in (ServerSettings, ClientSettings, StorageSettings, BucketSettings):
+    for section in (ServerSettings, ClientSettings, StorageSettings, BucketSettings, OutboundSettings):
         for item in dataclasses.fields(section):
             name = item.metadata["env"]
             read = read_settings({name: "given"})
-            parts = (read.server, read.client, read.storage, read.bucket)
+            parts = (read.server, read.client, read.storage, read.bucket, read.outbound)
             found = [getattr(part, item.name) for part in parts if type(part) is section]
             assert found == ["given"], name
 

@@ -9,13 +9,14 @@ from .providers.scripted import Options as ScriptedOptions
 from .providers.scripted import Scripted
 from .quoting import CANNOT, Quote, nearest_example, quote
 from .registry import Providers
+from .transport import PrivateHosts, private_hosts
 from .wires.openai_chat import chunk, completion, error_body, final_chunk, usage_chunk
 from .words import content_words, sentences, words
 
 __all__ = [
     "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Call", "Delta", "Embedder", "End", "FactName", "Facts", "Feature",
-    "Prediction", "Predictor", "Price", "Provider", "ProviderError", "Providers", "Quote", "Scripted",
+    "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers", "Quote", "Scripted",
     "ScriptedOptions", "Strictness", "Tokens", "bound", "bound_tokens", "chunk", "completion", "content_words", "cost",
-    "error_body", "facts_of", "final_chunk", "listed_cost", "load_model", "nearest_example", "output_limit", "quote",
+    "error_body", "facts_of", "final_chunk", "listed_cost", "load_model", "nearest_example", "output_limit", "private_hosts", "quote",
     "sentences", "stays_inside", "told", "usage_chunk", "weaker", "words",
 ]  # fmt: skip

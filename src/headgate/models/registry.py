@@ -15,13 +15,24 @@ from headgate.kernel import InvalidInput, document_of, nearest, plugins
 
 from .call import Provider
 from .facts import Facts
+from .transport import LOCAL, PrivateHosts
 
 
 class Providers:
-    """Looks providers up by name. Safe to share between threads; `ready` holds providers that are built already."""
+    """Looks providers up by name. Safe to share between threads.
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]], ready: Mapping[str, Provider] | None = None) -> None:
+    ready: providers that are built already. private: the private hosts that calls may go to; a provider's options are
+    validated with it as their context.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Mapping[str, Any]],
+        ready: Mapping[str, Provider] | None = None,
+        private: PrivateHosts = LOCAL,
+    ) -> None:
         self._settings = settings
+        self._private = private
         self._built: dict[str, Provider] = dict(ready or {})
         self._lock = threading.Lock()
 
@@ -64,7 +75,7 @@ class Providers:
             raise InvalidInput(f"the provider {name!r} has no type", nearest("", plugins.names("providers")))
         plugin = plugins.load("providers", kind)
         try:
-            options = plugin.options.model_validate(entry)
+            options = plugin.options.model_validate(entry, context=self._private)
         except ValidationError as problems:
             raise _explained(name, kind, plugin.options.model_fields, problems) from None
         built: Provider = plugin.build(name, options)

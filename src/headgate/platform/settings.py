@@ -97,6 +97,16 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundSettings:
+    """Where calls to model providers may go."""
+
+    private_hosts: str = _env("HEADGATE_PRIVATE_HOSTS", "localhost")
+    """Providers that may be at private addresses, comma separated: networks (`10.0.0.0/8`, open to every name),
+    host names and `*.ends` (`vllm.models.svc`, `*.internal`: at any private address), and `localhost` (this machine,
+    written as such). What is set replaces the default; `none` opens nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything, in one place; passed down, never looked up again."""
 
@@ -105,6 +115,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     bucket: BucketSettings = field(default_factory=BucketSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -116,6 +127,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         _section(StorageSettings, source),
         _section(BucketSettings, source),
         _section(TelemetrySettings, source),
+        _section(OutboundSettings, source),
     )
 
 

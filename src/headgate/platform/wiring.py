@@ -17,7 +17,7 @@ from headgate.improve import CodeFolder
 from headgate.kernel import Clock, InvalidInput, NotFound, Principal, SystemClock, units
 from headgate.kernel import local as local_principal
 from headgate.kernel import server as server_principal
-from headgate.models import Providers
+from headgate.models import Providers, private_hosts
 from headgate.observe import catch_up
 from headgate.release import Project, Suites, read_project
 from headgate.store import Blobs, Bucket, Records, Secret, Spans, Store, audit, tables
@@ -46,9 +46,13 @@ class Embedded:
     def name(self) -> str:
         return self.project.name
 
+    def reached(self) -> Providers:
+        """Build the project's providers, as they may be reached from here."""
+        return _reached(self.providers, self.settings)
+
     def services(self) -> dict[type, Any]:
         """Build what jobs ask for, anew: a provider's connections belong to one event loop."""
-        return {Providers: Providers(self.providers), CodeFolder: code_folder(self.root, self.settings)}
+        return {Providers: self.reached(), CodeFolder: code_folder(self.root, self.settings)}
 
     def worker(self, *, recording: bool) -> Worker:
         """Return a worker of this project's jobs. recording: whether it must take the span writer's lock itself."""
@@ -149,7 +153,7 @@ def open_store(root: Path, project: Project, settings: Settings, clock: Clock, w
     store = Store(records, blobs, spans, Secret.load(Path(urls.secret)))
     providers, unset = resolve_providers(project.providers)
     changed: list[Callable[[str], None]] = []
-    services = {Providers: Providers(providers), CodeFolder: code_folder(root, settings), Suites: Suites()}
+    services = {Providers: _reached(providers, settings), CodeFolder: code_folder(root, settings), Suites: Suites()}
     performer = Performer(store, clock, services, changed)
     return Embedded(root, project, settings, store, clock, providers, tuple(unset), performer)
 
@@ -162,6 +166,10 @@ def storage_urls(folder: Path, storage: StorageSettings) -> StorageSettings:
         blobs=storage.blobs or f"file://{folder / 'blobs'}",
         secret=storage.secret or str(folder / "secret"),
     )
+
+
+def _reached(providers: Mapping[str, Mapping[str, Any]], settings: Settings) -> Providers:
+    return Providers(providers, private=private_hosts(settings.outbound.private_hosts))
 
 
 def _bucket(settings: BucketSettings) -> Bucket:

@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
 from headgate.kernel import Duration, HeadgateError
 from headgate.models.call import ProviderError
 from headgate.models.prices import Price, known_price
-from headgate.models.transport import Limits, Transport, checked_url
+from headgate.models.transport import LOCAL, Limits, PrivateHosts, Route, Transport, checked_url
 
 _PER_CALL = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions"}
@@ -34,7 +34,10 @@ Defaults = Annotated[dict[str, Any], AfterValidator(_cheap)]
 
 
 class HostOptions(BaseModel):
-    """An entry of `providers:`. `defaults` are parameters for calls that do not set them, part of the identity."""
+    """An entry of `providers:`. `defaults` are parameters for calls that do not set them, part of the identity.
+
+    Which private hosts are open is no option: `Providers` gives it as the context of the validation.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,6 +52,15 @@ class HostOptions(BaseModel):
     )
     timeout: Duration = Field(default=30_000_000, description="the longest silence inside an answer")
     connect_timeout: Duration = Field(default=5_000_000, description="how long a connection may take to open")
+    _private: PrivateHosts = PrivateAttr(default=LOCAL)
+
+    def model_post_init(self, context: Any) -> None:
+        if isinstance(context, PrivateHosts):
+            self._private = context
+
+    def route(self) -> Route:
+        """Return the way out that the settings of the server leave open."""
+        return Route(self._private)
 
     @field_validator("base_url")
     @classmethod
@@ -69,7 +81,7 @@ class Host:
 
     def transport(self, headers: Mapping[str, str]) -> Transport:
         limits = Limits(self.options.connect_timeout / 1e6, self.options.timeout / 1e6)
-        return Transport(self.options.base_url, headers, limits)
+        return Transport(self.options.base_url, headers, limits, self.options.route())
 
     def identity(self, kind: str, behaviour: int, model: str) -> dict[str, Any]:
         """Return what a release pins: type, model, revision, defaults; no address, no key."""

@@ -288,6 +288,6 @@ def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
         targets=Targets(embedded.clock.monotonic),
         releases=releases,
         environments=Environments(store.records),
-        providers=Providers(embedded.providers),
+        providers=embedded.reached(),
         exporter=exporter_of(embedded.settings.telemetry),
     )

@@ -10,61 +10,33 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from headgate.kernel import InvalidInput
 
-from .call import ProviderError
-
-MAX_BYTES = 100 * 1024 * 1024
-_ERROR_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds: `connect` to open a connection, `idle` between two pieces of an answer. A call brings its own total."""
-
-    connect: float = 5.0
-    idle: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: HTTP status, headers with lower-case names, and the body, whole or piece by piece."""
-
-    status: int
-    headers: Mapping[str, str]
-    pieces: AsyncIterator[bytes]
-
-    async def read(self, limit: int = MAX_BYTES) -> bytes:
-        """Return the whole body. Raises ProviderError when it is longer than `limit`."""
-        body = bytearray()
-        async for piece in self.pieces:
-            body += piece
-            if len(body) > limit:
-                raise ProviderError(f"the provider sent more than {limit} bytes", code="provider_protocol")
-        return bytes(body)
-
-    async def start(self) -> bytes:
-        """Return the first 64 KiB of the body: enough of an error to say what it was."""
-        body = bytearray()
-        async for piece in self.pieces:
-            body += piece
-            if len(body) >= _ERROR_BYTES:
-                break
-        return bytes(body[:_ERROR_BYTES])
+from .failures import broken, timed_out, unreached, unsent
+from .reply import MAX_BYTES, PATIENCE, Limits, Reply, too_long
+from .resolving import USUAL, Route
+from .urls import is_line, is_target, place_of
 
 
 class Transport:
     """A pool of connections to one provider; safe to share between tasks and between event loops."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], limits: Limits = Limits()) -> None:
-        self._base = checked_url(base_url)
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str], limits: Limits = PATIENCE, route: Route = USUAL
+    ) -> None:
+        self._place = place_of(base_url)
+        self._base = f"http{'s' * self._place.secure}://{self._place.authority}{self._place.path}"
+        self._route = route
+        self._literal = ":" in self._place.host or self._place.host.replace(".", "").isdigit()
         self._headers = dict(headers)
+        if wrong := [name for name, value in headers.items() if not is_line(name + value)]:
+            raise InvalidInput(
+                f"the header {wrong[0]!r} is not one line of plain text", "does the key hold a line break or an accent?"
+            )
         self._limits = limits
         self._sessions: dict[asyncio.AbstractEventLoop, Any] = {}
         self._lock = threading.Lock()
@@ -91,7 +63,13 @@ class Transport:
             total=max(total, 0.001), sock_connect=self._limits.connect, sock_read=self._limits.idle
         )
         content = msgspec.json.encode(body)
+        if not is_target(path):
+            raise unsent(f"{path!r} is no path below the base URL")
+        if wrong := [name for name, value in (headers or {}).items() if not is_line(name + value)]:
+            raise unsent(f"the header {wrong[0]!r} is not one line of plain text")
         try:
+            if self._literal:
+                await self._route.addresses(self._place.host, self._place.port)
             async with self._session().post(
                 self._base + path, data=content, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
@@ -99,16 +77,11 @@ class Transport:
                 async with aclosing(self._bounded(response.content)) as pieces:
                     yield Reply(response.status, received, pieces)
         except TimeoutError as problem:
-            raise timed_out(problem) from None
+            raise timed_out(not isinstance(problem, aiohttp.ConnectionTimeoutError)) from None
         except aiohttp.ClientConnectorError as problem:
-            raise ProviderError(
-                f"the provider cannot be reached: {problem.strerror or type(problem).__name__}",
-                "is it running, and is base_url right?",
-                code="provider_connection",
-                retryable=True,
-            ) from None
+            raise unreached(problem.strerror or type(problem).__name__) from None
         except (aiohttp.ClientError, OSError) as problem:
-            raise broken(problem) from None
+            raise broken(type(problem).__name__) from None
 
     async def close(self) -> None:
         """Close the connections that belong to the running event loop."""
@@ -130,7 +103,14 @@ class Transport:
         session = self._sessions.get(loop)
         if session is None or session.closed:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=60, keepalive_timeout=30),
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    limit_per_host=0,
+                    use_dns_cache=False,
+                    keepalive_timeout=30,
+                    resolver=_resolver(self._route),
+                    ssl=self._route.trust or True,
+                ),
                 headers={**self._headers, "Content-Type": "application/json", "Accept-Encoding": "identity"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -146,40 +126,26 @@ class Transport:
         async for piece in content.iter_any():
             size += len(piece)
             if size > MAX_BYTES:
-                raise ProviderError(f"the provider sent more than {MAX_BYTES} bytes", code="provider_protocol")
+                raise too_long()
             yield piece
 
 
-def checked_url(url: str) -> str:
-    """Return a base URL without its final slash. Raises InvalidInput unless it is plain http(s) without user-info."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        sound = False
-    if not sound or parts.username is not None or parts.query or parts.fragment:
-        raise InvalidInput(
-            f"{url.rpartition('@')[2]!r} is not a base URL",
-            "write it as https://host/v1, without user name, query or fragment",
-        )
-    return url.rstrip("/")
+def _resolver(route: Route) -> Any:
+    import socket
 
+    from aiohttp.abc import AbstractResolver, ResolveResult
 
-def timed_out(problem: BaseException) -> ProviderError:
-    import aiohttp
+    class Checked(AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+            return [
+                ResolveResult(
+                    hostname=host, host=address, port=port, proto=0, flags=socket.AI_NUMERICHOST,
+                    family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                )
+                for address in await route.addresses(host, port)
+            ]  # fmt: skip
 
-    reached = not isinstance(problem, aiohttp.ConnectionTimeoutError)
-    phase = "was too slow" if reached else "did not accept the connection"
-    found = ProviderError(f"the provider {phase}", code="provider_timeout", retryable=True)
-    found.reached = reached
-    return found
+        async def close(self) -> None:
+            return None
 
-
-def broken(problem: BaseException) -> ProviderError:
-    import aiohttp
-
-    found = ProviderError(
-        f"the connection to the provider broke: {type(problem).__name__}", code="provider_connection", retryable=True
-    )
-    found.reached = not isinstance(problem, aiohttp.ClientConnectorError)
-    return found
+    return Checked()
