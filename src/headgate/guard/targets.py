@@ -15,14 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from headgate.models import STRICT, FactName, Strictness, told
-
-
-def _target(value: str) -> str:
-    provider, slash, model = value.partition("/")
-    if not (provider and slash and model):
-        raise ValueError(f"{value!r} names no model; write provider/model, as in openai/gpt-5-mini")
-    return value
+from headgate.models import STRICT, FactName, Strictness, TargetName, told
 
 
 def _reason(value: str) -> str:
@@ -31,7 +24,6 @@ def _reason(value: str) -> str:
     return value
 
 
-TargetName = Annotated[str, AfterValidator(_target)]
 Reason = Annotated[str, Field(max_length=500), AfterValidator(_reason)]
 
 

@@ -78,6 +78,7 @@ ContractPath = Annotated[str, Refers("contract")]
 RetrievalPath = Annotated[str, Refers("retrieval")]
 ModelPath = Annotated[str, Refers("model")]
 DatasetPath = Annotated[str, Refers("dataset")]
+PricesPath = Annotated[str, Refers("prices")]
 SuitePath = Annotated[str, Refers("suite")]
 
 

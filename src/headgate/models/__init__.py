@@ -2,7 +2,8 @@
 
 from .call import Call, Delta, End, Provider, ProviderError
 from .embed import Embedder
-from .facts import STRICT, FactName, Facts, Feature, Strictness, facts_of, stays_inside, told, weaker
+from .facts import STRICT, FactName, Facts, Feature, Strictness, TargetName, facts_of, stays_inside, told, weaker
+from .kinds.prices import compile_prices
 from .predict import Prediction, Predictor, load_model
 from .prices import FREE, MAX_OUTPUT_TOKENS, Price, Tokens, bound, bound_tokens, cost, listed_cost, output_limit
 from .providers.scripted import Options as ScriptedOptions
@@ -16,7 +17,8 @@ from .words import content_words, sentences, words
 __all__ = [
     "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Call", "Delta", "Embedder", "End", "FactName", "Facts", "Feature",
     "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers", "Quote", "Scripted",
-    "ScriptedOptions", "Strictness", "Tokens", "bound", "bound_tokens", "chunk", "completion", "content_words", "cost",
-    "error_body", "facts_of", "final_chunk", "listed_cost", "load_model", "nearest_example", "output_limit", "private_hosts", "quote",
-    "sentences", "stays_inside", "told", "usage_chunk", "weaker", "words",
+    "ScriptedOptions", "Strictness", "TargetName", "Tokens", "bound", "bound_tokens", "chunk", "compile_prices",
+    "completion", "content_words", "cost", "error_body", "facts_of", "final_chunk", "listed_cost", "load_model",
+    "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "usage_chunk",
+    "weaker", "words",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from headgate.kernel import InvalidInput, plugins, units
 
@@ -43,6 +43,15 @@ def _kept(value: Any) -> Any:
     return units.duration(micros) if micros else "none"
 
 
+def _target(value: str) -> str:
+    provider, slash, model = value.partition("/")
+    if not (provider and slash and model):
+        raise ValueError(f"{value!r} names no model; write provider/model, as in openai/gpt-5-mini")
+    return value
+
+
+TargetName = Annotated[str, AfterValidator(_target)]
+"""A model of a provider, as a key of a file."""
 Regions = Annotated[tuple[str, ...], BeforeValidator(_regions)]
 Retention = Annotated[str, BeforeValidator(_kept)]
 

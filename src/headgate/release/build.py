@@ -29,10 +29,9 @@ from headgate.kernel import (
     read_yaml,
 )
 from headgate.models import Providers
-from headgate.serve import app_targets, chain_targets
+from headgate.serve import app_targets, chain_targets, weaknesses
 
 from .project import Project, check_references, read_project, without_variables
-from .strictness import weaknesses
 
 
 class Pin(BaseModel):
@@ -117,6 +116,7 @@ class _Resolver:
                 queue.extend(self.add(reference, where))
             elif known.kind != reference.kind:
                 raise InvalidInput(f"{reference.path} is a {known.kind}, not a {reference.kind}", where=where)
+        self.check_prices()
         manifest = Manifest(app=app, pins=dict(sorted(self.pins.items())), providers=self.providers(app))
         draft = Draft("release", 1, f"releases/{app}", document_of(manifest))
         return Build(app, manifest, draft, tuple(self.drafts))
@@ -179,6 +179,17 @@ class _Resolver:
             self.sources[path] = read_yaml(self.root, file) if (self.root / file).is_file() else None
         source = self.sources[path]
         return source.where(reference.key) if source else Where(path)
+
+    def check_prices(self) -> None:
+        """Refuse prices of providers that the project does not have; of their models it may have more than it asks."""
+        for draft in self.drafts:
+            for target in draft.document["prices"] if draft.kind == "prices" else ():
+                name = target.partition("/")[0]
+                if name not in self.project.providers:
+                    where = read_yaml(self.root, f"{draft.path}.yaml").where(("prices", target))
+                    raise InvalidInput(
+                        f"there is no provider {name!r}", nearest(name, self.project.providers), where=where
+                    )
 
     def providers(self, app: str) -> dict[str, dict[str, Any]]:
         """Return the behavioural identity of every provider model the app may call; no address and no key in it."""

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from headgate.evaluate import Suite
 from headgate.guard import compile_policy
-from headgate.kernel import Draft, Where, Workspace, units
+from headgate.kernel import Draft, Where, Workspace, nearest, read_yaml, units
 from headgate.measure import needed_cases
+from headgate.serve import incapable
 from headgate.serve import warnings as app_warnings
 
 from .build import Build, apps, build, one_app
@@ -23,7 +24,14 @@ from .exam import parse_suites
 from .project import Project, check_references, read_project
 from .rules import ExactRule, ModelRule, PairedRule, RateRule, Rule, of, percent
 
-_FOLDERS = {"prompts": "md", "policies": "yaml", "contracts": "yaml", "retrieval": "yaml", "models": "py"}
+_FOLDERS = {
+    "prompts": "md",
+    "policies": "yaml",
+    "contracts": "yaml",
+    "prices": "yaml",
+    "retrieval": "yaml",
+    "models": "py",
+}
 """Folders whose files nothing runs unless an app names them, and how those files end."""
 
 
@@ -58,7 +66,9 @@ def check(workspace: Workspace, request: Check) -> CheckResult:
     for built in builds:
         warnings += app_warnings(root, f"apps/{built.app}")
         warnings += stream_warnings(built)
+        warnings += target_warnings(root, built)
     warnings += list(size_warnings(project, suites))
+    warnings += price_warnings(root, builds)
     warnings += unused(root, builds)
     return CheckResult(
         project=project.name,
@@ -98,6 +108,32 @@ def stream_warnings(built: Build) -> list[str]:
     return said
 
 
+def target_warnings(root: Path, built: Build) -> Iterator[str]:
+    """Warn of targets that cannot do what is asked of others, and of exceptions that except nobody."""
+    app, targets = built.draft("app")[0], built.manifest.providers
+    source = read_yaml(root, f"{app.path}.yaml")
+    for doubt in incapable(app.document, _only(built, "contract"), targets):
+        yield f"{source.where(doubt.key)}: {doubt.message} ({doubt.hint})"
+    for policy in built.draft("policy"):
+        written = read_yaml(root, f"{policy.path}.yaml")
+        for target in policy.document.get("targets", {}).get("except", {}):
+            if target not in targets:
+                where = written.where(("targets", "except", target))
+                yield f"{where}: {app.path} does not call {target}; {nearest(target, targets)}"
+
+
+def price_warnings(root: Path, builds: Sequence[Build]) -> Iterator[str]:
+    """Warn of prices of models that no app calls: most often a name with a slip in it."""
+    called = {target for built in builds for target in built.manifest.providers}
+    lists = {draft.path: draft.document for built in builds for draft in built.draft("prices")}
+    for path, document in lists.items():
+        source = read_yaml(root, f"{path}.yaml")
+        for target in document["prices"]:
+            if target not in called:
+                where = source.where(("prices", target))
+                yield f"{where}: no app calls {target}; {nearest(target, called)}"
+
+
 def unused(root: Path, builds: Sequence[Build]) -> list[str]:
     """Name files that no app reaches."""
     used = {path for built in builds for path in built.manifest.pins}
@@ -107,6 +143,10 @@ def unused(root: Path, builds: Sequence[Build]) -> list[str]:
             if f"{folder}/{file.stem}" not in used and not file.stem.startswith("_"):
                 said.append(f"{folder}/{file.name}: no app uses this file")
     return said
+
+
+def _only(built: Build, kind: str) -> dict[str, Any]:
+    return next((dict(draft.document) for draft in built.draft(kind)), {})
 
 
 def _first_token(contracts: Sequence[Draft]) -> str | None:

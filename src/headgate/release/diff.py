@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from headgate import artifacts
 from headgate.evaluate import find_release
 from headgate.kernel import Kind, dotted, plugins, short
+from headgate.models import STRICT, facts_of
+from headgate.models import told as said
 from headgate.store import Context
 from headgate.train import explain_lineage
 
@@ -143,6 +145,16 @@ def _provider_changes(
             change: Literal["added", "removed", "changed"] = "added" if before is None else "removed"
             told = [f"the app {'may now call' if before is None else 'no longer calls'} {target}"]
         else:
-            change, told = "changed", [f"{target}: {sentence}" for sentence in generic(before, after)]
+            change, told = "changed", list(_provider_change(target, before, after))
         changes.append(ArtifactChange(path=target, kind="provider", change=change, sentences=told))
     return changes
+
+
+def _provider_change(target: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Tell facts in words, all else of an identity key by key."""
+    before, after = facts_of(old), facts_of(new)
+    for name in STRICT:
+        if getattr(before, name) != getattr(after, name):
+            yield f"{target} {said(name, after)}; before, it {said(name, before)}"
+    plain = [{**side, "facts": {"supports": side.get("facts", {}).get("supports", [])}} for side in (old, new)]
+    yield from (f"{target}: {sentence}" for sentence in generic(*plain))

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from headgate import artifacts
 from headgate.evaluate import Evidence, find_release, insert_missing
 from headgate.kernel import Draft, InvalidInput, NotFound, document_of
+from headgate.serve import weaknesses
 from headgate.store import Context, Transaction, tables
 
 from .build import Manifest, Pin
@@ -21,7 +22,6 @@ from .environments import Environment, environment_of
 from .gate import judge_with
 from .judging import Outcome
 from .shelf import Shelf, shelf_of
-from .strictness import weaknesses
 
 
 class ReleaseRegister(BaseModel):

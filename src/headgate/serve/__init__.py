@@ -2,6 +2,7 @@
 
 from .budget import Lease, Purse
 from .calling.chain import chain_targets
+from .calling.strictness import Weakness, incapable, weaknesses
 from .calling.targets import Hint, Targets
 from .context import in_context
 from .execute import answer, execute
@@ -16,6 +17,6 @@ from .tabular.model import Model, ModelRequest
 
 __all__ = [
     "MOST_ROWS", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot",
-    "Targets", "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check", "execute",
-    "in_context", "infer", "load", "targets", "warnings",
+    "Targets", "Weakness", "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check",
+    "execute", "in_context", "incapable", "infer", "load", "targets", "warnings", "weaknesses",
 ]  # fmt: skip

@@ -110,7 +110,7 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, 
     target, (body, targets) = link.target, about
     try:
         provider, model = journey.runtime.providers.resolve(target)
-        price = provider.price(model)
+        price = journey.snapshot.prices.get(target) or provider.price(model)
     except Exception as problem:  # noqa: BLE001  plugin call: a provider that cannot be built is one failed attempt
         code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
         plan.attempts.append({"target": target, "error": code})

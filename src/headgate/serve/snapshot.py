@@ -11,6 +11,7 @@ from typing import Any
 from headgate import artifacts
 from headgate.guard import Guard, Policy, compile_policy
 from headgate.kernel import Corrupt, Passage
+from headgate.models import Price, compile_prices
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
@@ -33,7 +34,7 @@ class Snapshot:
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
     safe template. limits: what the contract lets the app, a user and a session use. unscrubbed: sides
     (`input`, `output`) on which no guard removes secrets, so that the record must. models: every classical model that
-    the release pins, by path; the router asks one of them.
+    the release pins, by path; the router asks one of them. prices: of targets whose price the release pins.
     """
 
     digest: str
@@ -50,6 +51,7 @@ class Snapshot:
     limits: Limits
     unscrubbed: frozenset[str] = frozenset()
     models: Mapping[str, Model] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
             if not _removes_secrets(guards)
         ),
         models=models,
+        prices=compile_prices(pinned.document(app["prices"], "prices") if "prices" in app else {}),
     )
 
 

@@ -27,6 +27,7 @@ from headgate.kernel import (
     Kind,
     ModelPath,
     PolicyPath,
+    PricesPath,
     PromptPath,
     RetrievalPath,
     Source,
@@ -102,6 +103,7 @@ class App(BaseModel):
     route: Route
     llms: Annotated[dict[str, ChainOf], Field(description=CHAINS)] = {}
     verify: Verify = Verify()
+    prices: PricesPath | None = None
     fallback: PromptPath
     context: Context = Context()
 
@@ -199,7 +201,7 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: document[key] for key in ("contract", "policy", "fallback", "context") if key in document}
+    found = {key: document[key] for key in ("contract", "policy", "prices", "fallback", "context") if key in document}
     return {**found, "router": document["route"].get("model", "none")}
 
 

@@ -1,5 +1,5 @@
 """Whether every target that an app may call is as strict as its policy demands, or as the target that it asks first
-(P12). Called by `build`, which knows files and lines, and by `registry`, which trusts no build but its own eyes.
+(P12). Called by `release` when one is built, where files and lines are known, and when one is registered.
 
 Guards belong to the app and run for every target; what may differ is where a target runs and what it keeps. It reads
 documents and what a release pins of providers, never a file.
@@ -13,9 +13,9 @@ from typing import Any
 
 from headgate.guard import TargetRules
 from headgate.models import STRICT, FactName, Strictness, facts_of, stays_inside, told, weaker
-from headgate.serve import chain_targets
 
-Key = tuple[str | int, ...]
+from .chain import Key, chain_targets
+
 _DEFAULT = "default"
 
 
@@ -67,6 +67,37 @@ def weaknesses(
                 names = tuple(dict.fromkeys(name for gap in gaps for name in gap.names))
                 sentences = "; ".join(_sentence(wiring, target, gap) for gap in gaps)
                 yield Weakness(key, target, sentences, _hint(wiring, target, names))
+
+
+def incapable(
+    app: Mapping[str, Any], contract: Mapping[str, Any], identities: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Weakness]:
+    """Yield targets that cannot do what the contract, or the target asked first, makes requests ask of them.
+
+    No policy is weaker for it: an answer that breaks the contract's schema is replaced, a request that a target cannot
+    take goes to the next. So it is worth a warning.
+    """
+    schema = contract.get("output", "chat") != "chat"
+    for chain in _chains(app).values():
+        first = _features(identities.get(chain[0][1], {})) or frozenset()
+        for key, target in chain:
+            found = _features(identities.get(target, {}))
+            if found is None:
+                continue
+            if schema and "json_schema" not in found:
+                message = f"{target} cannot be held to a JSON Schema, and the contract's output has one"
+                yield Weakness(key, target, message, "what it says otherwise is replaced by the fallback")
+            elif missing := sorted(first - found):
+                message = f"{target} does not support {' and '.join(missing)}, as {chain[0][1]} before it does"
+                yield Weakness(key, target, message, "requests that need it fail when the first does not answer")
+
+
+def _features(identity: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return what a target can do, None when nobody says."""
+    said = facts_of(identity).supports
+    if said is None and stays_inside(identity):
+        return frozenset()
+    return None if said is None else frozenset(said)
 
 
 def _chains(app: Mapping[str, Any]) -> dict[str, tuple[tuple[Key, str], ...]]:
