@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -30,6 +31,7 @@ from headgate.models.edge import Asked, StreamEncoder
 from headgate.models.edges.anthropic_messages import plugin
 
 ASKED = Asked("support", 1_700_000_000, "0af7651916cd43dd", {"model": "support", "max_tokens": 9, "messages": []})
+THINKS = replace(ASKED, body={**ASKED.body, "thinking": {"type": "enabled", "budget_tokens": 1024}})
 CALL = {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
 OTHER = {"id": "toolu_2", "type": "function", "function": {"name": "time", "arguments": ""}}
 SIGNED = {"type": "thinking", "thinking": "Paris, then.", "signature": "c2ln"}
@@ -88,6 +90,7 @@ ANSWERS = {
         "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 30},
         "completion_tokens_details": {"reasoning_tokens": 20}, "service_tier": "standard"}}),
 }  # fmt: skip
+LATE = {"hidden": ["text", "redacted_thinking"], "signed": ["thinking", "text", "thinking", "tool_use"]}
 EXPECTED: dict[str, tuple[list[str], str]] = {
     "text": (["text"], "end_turn"),
     "nothing": ([], "end_turn"),
@@ -114,14 +117,16 @@ def test_a_whole_answer_is_a_message_of_the_official_client(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("live", [True, False], ids=["in pieces", "at the end"])
-def test_a_streamed_answer_is_the_same_message(name: str, live: bool) -> None:
+@pytest.mark.parametrize("asked", [ASKED, THINKS], ids=["plain", "thinking"])
+def test_a_streamed_answer_is_the_same_message(name: str, live: bool, asked: Asked) -> None:
     ended = ANSWERS[name]
     whole = Message.model_validate(plugin.completion(ended, ASKED))
     reasoning = (ended.extra.get("message") or {}).get("reasoning_content", "")
-    stream = streamed(plugin.encoder(ASKED), reasoning if live else "", ended.text if live else "", ended)
+    stream = streamed(plugin.encoder(asked), reasoning if live else "", ended.text if live else "", ended)
     message = heard(stream)
-    if name == "hidden" and live:
-        assert [block.type for block in message.content] == ["text", "redacted_thinking"]
+    if live and (name == "hidden" or (name == "signed" and asked is ASKED)):
+        # What is known only at the end follows; sent back, it stands in front again.
+        assert [block.type for block in message.content] == LATE[name]
         return
     assert blocks(message) == blocks(whole)
     assert (message.stop_reason, message.id, message.model) == (whole.stop_reason, whole.id, whole.model)
@@ -196,21 +201,30 @@ def test_a_refusal_that_came_in_the_place_of_text_is_text() -> None:
 def test_several_signed_thoughts_follow_whole_since_the_stream_joined_them() -> None:
     two = [{**SIGNED, "thinking": "One. "}, {**SIGNED, "thinking": "Two."}]
     ended = answer(extra={"message": {"thinking_blocks": two, "reasoning_content": "One. Two."}})
-    message = heard(streamed(plugin.encoder(ASKED), "One. Two.", "Hello", ended))
+    message = heard(streamed(plugin.encoder(THINKS), "One. Two.", "Hello", ended))
     thoughts = [(block.thinking, block.signature) for block in message.content if block.type == "thinking"]
     assert thoughts == [("One. Two.", ""), ("One. ", "c2ln"), ("Two.", "c2ln")]
 
 
-def test_reasoning_may_follow_text_and_stays_one_block() -> None:
-    encoder = plugin.encoder(ASKED)
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (THINKS, [("text", "Hello"), ("thinking", "hm!")]),
+        (ASKED, [("text", "He"), ("thinking", "hm"), ("text", "llo"), ("thinking", "!")]),
+    ],
+    ids=["thinking", "plain"],
+)
+def test_blocks_follow_each_other_unless_a_signature_may_come(asked: Asked, expected: list[tuple[str, str]]) -> None:
+    encoder = plugin.encoder(asked)
     stream = (
         encoder.start() + encoder.text("He") + encoder.reasoning("hm") + encoder.text("llo") + encoder.reasoning("!")
     )
-    message = heard(stream + encoder.end(answer(extra={"message": {"reasoning_content": "hm!"}})))
-    assert [(block.type, getattr(block, block.type, "")) for block in message.content] == [
-        ("text", "Hello"),
-        ("thinking", "hm!"),
-    ]
+    content = stream + encoder.end(answer(extra={"message": {"reasoning_content": "hm!"}}))
+    assert [(block.type, getattr(block, block.type, "")) for block in heard(content).content] == expected
+    opened = [json.loads(line[6:]) for line in content.decode().split("\n") if line.startswith("data: ")]
+    depth = [("content_block_start", "content_block_stop").index(event["type"]) for event in opened
+             if event["type"] in ("content_block_start", "content_block_stop")]  # fmt: skip
+    assert depth == ([0, 0, 1, 1] if asked is THINKS else [0, 1] * 4)
 
 
 def test_an_empty_piece_is_nothing_to_say() -> None:
@@ -277,7 +291,7 @@ def test_every_stream_is_heard_as_it_was_said(
     thoughts = (
         [{"type": "thinking", "thinking": said["reasoning"], "signature": signature}] if said["reasoning"] else []
     )
-    encoder = plugin.encoder(ASKED)
+    encoder = plugin.encoder(THINKS)
     stream = encoder.start() + b"".join(getattr(encoder, kind)(piece) for kind, piece in pieces)
     ended = answer(said["text"], extra={"message": {"thinking_blocks": thoughts, "tool_calls": calls}})
     message = heard(stream + encoder.end(ended))

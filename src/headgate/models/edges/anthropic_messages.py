@@ -6,6 +6,7 @@ API reference, messages, streaming and errors, version 2023-06-01, as of 2026.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -52,18 +53,21 @@ _encode = msgspec.json.Encoder().encode
 class Encoder:
     """Writes the events of one answer: thoughts and text as they pass, calls of tools at the end.
 
-    A block of thought stays open until the end, because its signature is known only then: its deltas and its stop name
-    their block by index, as all do.
+    One block is open at a time, unless the client asked for thinking: then the block of thought stays open beside the
+    text, because its signature is known only at the end. Deltas and stops name their block by index, as all do.
     """
 
-    __slots__ = ("_asked", "_blocks", "_ended", "_heads", "_open")
+    __slots__ = ("_asked", "_blocks", "_ended", "_heads", "_open", "_signs", "_streamed")
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._blocks = 0
         self._open: dict[str, int] = {}
         self._heads: dict[str, bytes] = {}
+        self._streamed: set[str] = set()
         self._ended = False
+        thinking = asked.body.get("thinking")
+        self._signs = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
 
     def start(self) -> bytes:
         usage = {"input_tokens": 0, "output_tokens": 0}
@@ -101,9 +105,11 @@ class Encoder:
             return b""
         if (head := self._heads.get(kind)) is not None:
             return head + _encode(piece) + b"}}\n\n"
+        closed = b"" if self._signs else self._closed()
         index = self._blocks
-        begun = self._begun({"type": kind, kind: "", **({} if kind == "text" else {"signature": ""})})
+        begun = closed + self._begun({"type": kind, kind: "", **({} if kind == "text" else {"signature": ""})})
         self._open[kind] = index
+        self._streamed.add(kind)
         # Every piece differs in its text alone: what stands before it is encoded once.
         opened = _encode({"type": "content_block_delta", "index": index, "delta": {"type": delta}})[:-2]
         head = b"event: content_block_delta\ndata: " + opened + b',"' + kind.encode() + b'":'
@@ -111,21 +117,24 @@ class Encoder:
         return begun + head + _encode(piece) + b"}}\n\n"
 
     def _thoughts(self, blocks: list[dict[str, Any]]) -> bytes:
-        """Return the end of the thoughts that were streamed: a signature if they are one block, else the blocks."""
-        index = self._open.pop("thinking", None)
-        if index is None:
+        """Return the end of the thoughts that were streamed: the signature of an open block, else the signed ones."""
+        if "thinking" not in self._streamed:
             return b"".join(self._whole(block) for block in blocks)
-        texts = [block for block in blocks if block["type"] == "thinking"]
-        out, rest = b"", [block for block in blocks if block["type"] != "thinking" or len(texts) > 1]
-        if len(texts) == 1 and texts[0]["signature"]:
-            out = _delta(index, {"type": "signature_delta", "signature": texts[0]["signature"]})
-        signed = [block for block in rest if block.get("signature") or block.get("data")]
-        return out + _stopped(index) + b"".join(self._whole(block) for block in signed)
+        out, index = b"", self._open.pop("thinking", None)
+        if index is not None:
+            texts = [block for block in blocks if block["type"] == "thinking"]
+            if len(texts) == 1 and texts[0]["signature"]:
+                out = _delta(index, {"type": "signature_delta", "signature": texts[0]["signature"]})
+                blocks = [block for block in blocks if block is not texts[0]]
+            out += _stopped(index)
+        return out + b"".join(self._whole(block) for block in blocks if block.get("signature") or block.get("data"))
 
     def _text(self, block: dict[str, Any] | None) -> bytes:
+        if "text" not in self._streamed:
+            return self._whole(block) if block is not None else b""
         index = self._open.pop("text", None)
         if index is None:
-            return self._whole(block) if block is not None else b""
+            return b""
         cited = (block or {}).get("citations") or ()
         return b"".join(_delta(index, {"type": "citations_delta", "citation": one}) for one in cited) + _stopped(index)
 
@@ -146,6 +155,12 @@ class Encoder:
                 deltas = [{"type": "input_json_delta", "partial_json": arguments_text(block)}]
                 empty = {**block, "input": {}}
         return self._begun(empty) + b"".join(_delta(index, delta) for delta in deltas) + _stopped(index)
+
+    def _closed(self) -> bytes:
+        stops = b"".join(map(_stopped, self._open.values()))
+        self._open.clear()
+        self._heads.clear()
+        return stops
 
     def _begun(self, block: dict[str, Any]) -> bytes:
         index, self._blocks = self._blocks, self._blocks + 1
