@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from headgate.kernel import Corrupt, Passage
 from headgate.models import Embedder
@@ -16,11 +17,20 @@ from .chunk import Chunk, Chunker
 from .settings import Document, Fusion, fusion_of, loaded
 from .store import Store
 
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
 _MAX_QUESTION = 4_000
 
 
 class Retriever:
-    """Immutable and safe to share between threads. `pages` are the paths that it can return."""
+    """Immutable and safe to share between threads. `pages` are the paths that it can return.
+
+    embedding: the pinned document of its embedder; retrievals of equal ones have comparable vectors.
+    """
+
+    embedding: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, chunks: Sequence[Chunk], embedder: Embedder, store: Store, fusion: Fusion, top_k: int) -> None:
         self._chunks = tuple(chunks)
@@ -29,6 +39,14 @@ class Retriever:
         self._fusion = fusion
         self.top_k = top_k
         self.pages = tuple(dict.fromkeys(chunk.source for chunk in self._chunks))
+
+    @property
+    def dimensions(self) -> int:
+        return self._embedder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> NDArray[numpy.float32]:
+        """Return one row per text, shape [n, dimensions], made as those of the pages and of questions are."""
+        return self._embedder.embed(texts)
 
     def __len__(self) -> int:
         return len(self._chunks)
@@ -79,4 +97,6 @@ def compile_retrieval(document: Mapping[str, Any], read_blob: Callable[[str], by
         chunks += [replace(chunk, digest=page.digest) for chunk in chunker.cut(page.path, text)]
     vectors = embedder.embed([f"{chunk.heading}\n{chunk.text}" for chunk in chunks])
     plugin, _ = loaded("store", stored.store)
-    return Retriever(chunks, embedder, plugin.compile(chunks, vectors), fusion_of(stored.fusion), stored.top_k)
+    compiled = Retriever(chunks, embedder, plugin.compile(chunks, vectors), fusion_of(stored.fusion), stored.top_k)
+    compiled.embedding = MappingProxyType(dict(stored.embedder))
+    return compiled
