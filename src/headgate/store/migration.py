@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from headgate.kernel import Conflict, InvalidInput
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest version; a test proves that it is the newest file of `migrations/versions/`."""
 _LOCK = 0x6865616467617465
 

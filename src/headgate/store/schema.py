@@ -121,6 +121,7 @@ reservation = Table(
     Index("ix_reservation_lease", "project_id", "state", "lease_until"),
 )  # fmt: skip
 limits = Table("limits", metadata, _tenant(), _key("scope"), _json("rates"), _time("at"), _text("person"))
+peer = Table("peer", metadata, _tenant(), _key("id"), _time("seen_at"), _json("hints"))
 job = Table(
     "job", metadata, _key("id"), _project(), _text("operation"), _json("arguments"), _text("person"), _text("state"),
     Column("attempts", Integer, nullable=False, default=0), Column("token", Integer, nullable=False, default=0),

@@ -38,6 +38,7 @@ from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
 from .integrity import teller
+from .peers import Peers
 
 _BEAT_S = 0.2
 """How often the environments are looked at. A look costs about 1 ms, so that following others' promotions is cheap."""
@@ -89,6 +90,8 @@ class Gateway:
     _watcher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "headgate-watch"))
     """A thread of its own, which requests that wait for a release cannot keep busy."""
     _read_at: float = float("-inf")
+    peers: Peers | None = None
+    """The other gateways of the same records; None on SQLite."""
 
     @property
     def fresh(self) -> bool:
@@ -101,6 +104,8 @@ class Gateway:
         self.embedded.performer.changed.append(self._changed)
         await self.refresh(None)
         self._beating = asyncio.create_task(self._watch())
+        if self.peers is not None:
+            self.peers.start()
 
     async def close(self) -> None:
         """Stop watching, settle what is reserved, close the connections to providers."""
@@ -108,6 +113,8 @@ class Gateway:
             self._beating.cancel()
         for task in self._loading:
             task.cancel()
+        if self.peers is not None:
+            await self.peers.close()
         await self.purse.close()
         await self.providers.close()
         self._watcher.shutdown(wait=False)
@@ -281,13 +288,23 @@ def build_gateway(embedded: Embedded, identity: Identity) -> Gateway:
     store = embedded.store
     releases = Releases(store.records, store.blobs)
     releases.distrusted = teller(embedded)
+    purse, targets = Purse(store.records, embedded.clock), Targets(embedded.clock.monotonic)
     return Gateway(
         embedded=embedded,
         identity=identity,
-        purse=Purse(store.records, embedded.clock),
-        targets=Targets(embedded.clock.monotonic),
+        purse=purse,
+        targets=targets,
         releases=releases,
         environments=Environments(store.records),
         providers=embedded.reached(),
         exporter=exporter_of(embedded.settings.telemetry),
+        peers=_peers(embedded, purse, targets),
     )
+
+
+def _peers(embedded: Embedded, purse: Purse, targets: Targets) -> Peers | None:
+    """Return what knows the other gateways of these records; None on SQLite, where there is no other."""
+    if embedded.store.records.dialect != "postgresql":
+        return None
+    least = int(embedded.settings.server.workers)
+    return Peers(embedded.store.records, embedded.name, targets, purse, embedded.clock.monotonic, least)

@@ -3,6 +3,9 @@
 Closed, it counts. Once half of at least ten calls within 30 s have failed it opens: the target is skipped, for 5 s at
 first and twice as long each time after, at most a minute. Then one call at a time may probe; the first that succeeds
 closes it.
+
+What other processes saw opens it too, for as long as they leave the target alone, then this one probes for itself. A
+probe of ours that succeeds outweighs what was heard before it. Only what a process saw itself is told on.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ VOLUME = 10
 RATE = 0.5
 COOL_S = 5.0
 LONGEST_COOL_S = 60.0
+_SAME_S = 1.0
+"""What is heard twice differs by less than this."""
 
 Admission = Literal["closed", "probe"]
 
@@ -32,13 +37,16 @@ class Outcome(Enum):
 class Breaker:
     """One target's breaker. Every `admit` or `probe` that returned an admission must be settled exactly once."""
 
-    __slots__ = ("_cool_s", "_probing", "_until", "_window")
+    __slots__ = ("_cool_s", "_heard", "_probing", "_until", "_window", "hinted")
 
     def __init__(self) -> None:
         self._window = Window(WINDOW_S)
         self._until: float | None = None
         self._probing = False
         self._cool_s = COOL_S
+        self._heard = float("-inf")
+        self.hinted = False
+        """Whether it is open because others said so, and not by what this process saw."""
 
     @property
     def open(self) -> bool:
@@ -71,6 +79,7 @@ class Breaker:
         """Learn from a call that has ended. Calls from before it opened teach an open breaker nothing."""
         if admission == "probe":
             self._probing = False
+            self.hinted = self.hinted and outcome is Outcome.LEFT
             if outcome is Outcome.OK:
                 self._until, self._cool_s = None, COOL_S
                 self._window.clear()
@@ -86,3 +95,19 @@ class Breaker:
             calls, failures = self._window.sums(now)
             if calls >= VOLUME and failures >= RATE * calls:
                 self._until = now + self._cool_s
+
+    def hear(self, now: float, open_s: float) -> None:
+        """Take in that another process leaves the target alone for so many seconds more, a minute at most."""
+        until = now + min(open_s, LONGEST_COOL_S)
+        if until <= self._heard + _SAME_S or until <= now:
+            return
+        self._heard = until
+        if self._until is None:
+            self._until, self.hinted = until, True
+        elif not self._probing:
+            self._until = max(self._until, until)
+
+    def relieve(self) -> None:
+        """Take in that no other process leaves the target alone any more; what was seen here stays."""
+        if self.hinted and not self._probing:
+            self._until, self.hinted = None, False

@@ -1,12 +1,13 @@
 """What is known of every target from earlier calls: health, retry budget, places. Called by `plan` and `generate`.
 
-A service: one for each serving process, built by `platform` and shared by its requests. In memory only; `snapshot`
-is what processes may tell each other. Evaluation brings none, so that each of its cases stands alone.
+A service: one for each serving process, built by `platform` and shared by its requests. In memory only; `evidence`
+is what it tells other processes, and `take` takes in what they tell. Evaluation brings none, so that each of its cases
+stands alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,20 +35,20 @@ class Hint:
 class Target:
     """One `provider/model`. What `admit` or `probe` returned must be settled exactly once."""
 
-    __slots__ = ("_monotonic", "_resting", "breaker", "in_flight", "lane", "name", "retries")
+    __slots__ = ("_heard_rest", "_monotonic", "_resting", "breaker", "in_flight", "lane", "name", "retries")
 
     def __init__(self, name: str, monotonic: Callable[[], float]) -> None:
         self.name, self._monotonic = name, monotonic
         self.breaker, self.retries, self.lane = Breaker(), Retries(), Lane()
         self.in_flight = 0
-        self._resting = 0.0
+        self._resting = self._heard_rest = 0.0
 
     def blocked(self) -> str:
         """Return why no call may be made now, '' when one may: `rate_limited` or `breaker_open`."""
-        if not self._resting and not self.breaker.open:
+        if not self._resting and not self._heard_rest and not self.breaker.open:
             return ""
         now = self._monotonic()
-        if now < self._resting:
+        if now < self._resting or now < self._heard_rest:
             return "rate_limited"
         return "breaker_open" if self.breaker.blocked(now) else ""
 
@@ -83,7 +84,24 @@ class Target:
 
     def resting_s(self) -> float:
         """Return the seconds for which the provider asked to be left alone, from now."""
-        return max(self._resting - self._monotonic(), 0.0) if self._resting else 0.0
+        until = max(self._resting, self._heard_rest)
+        return max(until - self._monotonic(), 0.0) if until else 0.0
+
+    def hear(self, hint: Hint) -> None:
+        """Take in what another process knows: it skips this target for some time, or the provider asked for a rest."""
+        now = self._monotonic()
+        self.breaker.hear(now, hint.open_s)
+        self._heard_rest = max(self._heard_rest, now + min(hint.resting_s, LONGEST_REST_S))
+
+    def evidence(self) -> Hint | None:
+        """Return what this process saw by itself and others may want to know; None when there is nothing."""
+        now, seen = self._monotonic(), self.breaker.open and not self.breaker.hinted
+        resting_s = max(self._resting - now, 0.0)
+        if not seen and not resting_s:
+            return None
+        wait_s = self.breaker.wait_s(now) if seen else 0.0
+        state: State = "closed" if not seen else "open" if wait_s else "half_open"
+        return Hint(self.name, state, wait_s, resting_s, self.in_flight, self.lane.waiting)
 
     def hint(self) -> Hint:
         now = self._monotonic()
@@ -110,3 +128,21 @@ class Targets:
     def snapshot(self) -> tuple[Hint, ...]:
         """Return what this process knows, sorted by target."""
         return tuple(self._known[name].hint() for name in sorted(self._known))
+
+    def evidence(self) -> tuple[Hint, ...]:
+        """Return what others may want to know, sorted by target: what is skipped, probed or at rest by what was seen
+        here. What was only heard is not among it, so that no hint goes round in circles."""
+        found = (self._known[name].evidence() for name in sorted(self._known))
+        return tuple(hint for hint in found if hint is not None)
+
+    def take(self, told: Iterable[Hint]) -> None:
+        """Take in all that other processes tell now: each such target is skipped for the time told, never longer, and
+        one that nobody speaks of any more is free again."""
+        named = set()
+        for hint in told:
+            self.of(hint.target).hear(hint)
+            if hint.state != "closed":
+                named.add(hint.target)
+        for name, target in self._known.items():
+            if name not in named:
+                target.breaker.relieve()
