@@ -152,3 +152,31 @@ def test_drift_is_told_feature_by_feature_the_most_moved_first() -> None:
 def test_no_drift_says_what_to_try() -> None:
     result = {"signals": [], "notes": [], "since": "2026-01-01T00:00", "until": "2026-01-01T01:00"}
     assert "--last 1d" in printed(importlib.import_module("headgate.cli.renderers.drift").shown, result)
+
+
+def test_what_an_observing_guard_would_have_done_is_told_and_never_as_done() -> None:
+    sums = {"requests": 4300, "errors": 0, "blocked": 0, "cost_usd": "1", "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0}
+    said = [("injection", "input", "block", 12), ("own", "output", "error_allowed", 3)]
+    traffic = {
+        "since": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "step_s": 3600, "by": None, "totals": sums,
+        "points": [{**sums, "at": "2026-01-01T00:00:00Z"}], "groups": [],
+        "observed": [dict(zip(("guard", "side", "verdict", "requests"), item, strict=True)) for item in said],
+    }  # fmt: skip
+    text = printed(importlib.import_module("headgate.cli.renderers.traffic").SHOW["traffic.show"], traffic)
+    assert "would have blocked 12 of 4,300 requests by injection (observed)" in text
+    assert "could not judge answers to 3 of 4,300 requests by own (observed)" in text
+    row = {
+        "trace_id": "ab" * 16, "at": "2026-01-01T00:00:00Z", "app": "support", "environment": "prod",
+        "release": DIGEST, "route": "default", "model": "m", "status": "answered", "reason": "", "cost_usd": "0",
+        "grounding": None,
+    }  # fmt: skip
+    facts = {"verdicts": {"injection": "block", "pii": "mask", "terms": "pass"}}
+    trace = {
+        "summary": row, "label": "", "blocked_by": "", "attempts": 1, "input_tokens": 1, "output_tokens": 1,
+        "stages": [{"name": "guard_input", "start_us": 0, "took_us": 10, "facts": facts}], "payload": {},
+        "attributes": {"observed": True, "observed.input.injection": "block"},
+    }  # fmt: skip
+    text = printed(importlib.import_module("headgate.cli.renderers.trace").SHOW["trace.show"], trace)
+    assert "injection: would have blocked (input, observed)" in text
+    assert "pii: mask (input)" in text
+    assert "terms" not in text

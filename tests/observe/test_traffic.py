@@ -124,3 +124,27 @@ def test_spans_that_go_in_circles_or_deep_are_shown_once_each() -> None:
     assert len(stages) == 2000
     assert stages[-1]["depth"] == 1999
     assert stages_of([]) == []
+
+
+def test_what_observing_guards_would_have_done_is_counted_per_guard_side_and_verdict(ctx: Context, make: Make) -> None:
+    now = ctx.clock.now()
+
+    def told(*said: str) -> dict[str, Any]:
+        return {"observed": True, **dict(item.split("=") for item in said)}
+
+    blocks, fails = "observed.input.injection=block", "observed.output.own=error_allowed"
+    for number in range(6):
+        ctx.store.spans.record(make(number, at=now - 10, attributes=told(blocks, *([fails] if number < 2 else []))))
+    ctx.store.spans.record(make(10, at=now - 10, attributes={"finish_reason": "stop"}))
+    ctx.store.spans.record(make(11, at=now - 10, attributes=told(blocks), environment="dev"))
+    ctx.store.spans.record(make(12, at=now - 10, attributes=told(blocks), source="guards"))
+    ctx.store.spans.record(make(13, at=now - 90_000, attributes=told(blocks)))
+    ctx.store.spans.flush()
+    shown = show(ctx, environment="prod", last="2h")
+    assert [(item.guard, item.side, item.verdict, item.requests) for item in shown.observed] == [
+        ("injection", "input", "block", 6),
+        ("own", "output", "error_allowed", 2),
+    ]
+    assert shown.totals.requests == 7
+    assert [item.requests for item in show(ctx, last="2h", source="guards").observed] == [1]
+    assert show(ctx, app="nothing").observed == []

@@ -239,3 +239,19 @@ def test_folding_twice_changes_nothing() -> None:
             chr(chance.choice([chance.randint(32, 1500), chance.randint(0x3000, 0xAFFF)])) for _ in range(30)
         )
         assert words.fold(words.fold(given)) == words.fold(given)
+
+
+def test_attributes_are_counted_over_all_that_matches_before_and_after_it_is_indexed(spans: Spans) -> None:
+    told = {"observed": True, "observed.input.injection": "block"}
+    both = {**told, "observed.output.pii (2)": "mask"}
+    records = [request(number, attributes=told if number % 2 else both) for number in range(10)]
+    store(spans, *records, request(20, attributes={"finish_reason": "stop"}), request(21, app="desk", attributes=told))
+    expected = {("observed.input.injection", "block"): 10, ("observed.output.pii (2)", "mask"): 5}
+    for _ in range(2):
+        query = SpanQuery("acme", app="support", attributes={"observed": "true"}, limit=1000)
+        assert spans.counted(query, "observed.") == expected
+        assert spans.counted(replace(query, until=1004.0), "observed.input") == {
+            ("observed.input.injection", "block"): 4
+        }
+        assert spans.counted(replace(query, project="other"), "observed.") == {}
+        indexed(spans)

@@ -38,11 +38,15 @@ def check(guard: Guard, text: str) -> Finding:
 
 
 def verdict(guard: Guard, side: str, finding: Finding | Fault) -> Verdict:
-    """Say what one guard's finding means; an observing guard's verdict is marked, and changes nothing."""
+    """Say what one guard's finding means; an observing guard's verdict is marked, and changes nothing.
+
+    A guard that only flags stops nothing when it finds something, so it stops nothing when it fails: it is recorded as
+    `error_allowed`, over whole texts as over streams, which it sees only when they have left.
+    """
     observed = guard.mode == "observe"
     where = {"guard": guard.name, "side": side, "observed": observed}
     if isinstance(finding, Fault):
-        name = "error_allowed" if observed else "error_blocked"
+        name = "error_allowed" if observed or guard.action == "flag" else "error_blocked"
         return Verdict(verdict=name, explanation=f"the guard {finding}", **where)  # type: ignore[arg-type]
     name = {"block": "block", "mask": "mask", "flag": "pass"}[guard.action] if finding.hit else "pass"
     told = f"flagged: {finding.explanation}" if finding.hit and guard.action == "flag" else finding.explanation

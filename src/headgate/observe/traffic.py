@@ -8,12 +8,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Duration, InvalidInput, iso, units
-from headgate.store import STEPS, Context, Grain, Latency, Rollup
+from headgate.store import STEPS, Context, Grain, Latency, Rollup, SpanQuery
 
 _DAY_US = 86_400_000_000
 _CHOICES = (300, 900, 3600, 21_600, 86_400)
 _POINTS = 72
 _MOST_POINTS = 2_000
+_MOST_OBSERVED = 100_000
 
 
 class TrafficQuery(BaseModel):
@@ -22,8 +23,8 @@ class TrafficQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     app: str | None = Field(None, description="only this app")
     environment: str | None = Field(None, description="only this environment")
-    source: Literal["live", "evaluation", "replay", "otlp", "all"] = Field(
-        "live", description="live, evaluation, replay, otlp (what others recorded) or all"
+    source: Literal["live", "evaluation", "replay", "guards", "embeddings", "otlp", "all"] = Field(
+        "live", description="live, evaluation, replay, guards (asked alone), embeddings, otlp (what others recorded) or all"
     )
     last: Duration = Field(_DAY_US, gt=0, description="how far to look back: 6h, 24h, 7d …")
     step: Duration | None = Field(None, description="width of a point, in multiples of 5m; chosen when left out")
@@ -59,8 +60,22 @@ class TrafficGroup(TrafficSum):
     name: str
 
 
+class Observed(BaseModel):
+    """What a guard that only observes would have done, and to how many requests: `block` and `mask`, or
+    `error_allowed`, when it failed and nobody knows."""
+
+    model_config = ConfigDict(frozen=True)
+    guard: str
+    side: str
+    verdict: str
+    requests: int
+
+
 class Traffic(BaseModel):
-    """A window's traffic: all of it, per step (steps without a request too), and per value of `by`, largest first."""
+    """A window's traffic: all of it, per step (steps without a request too), and per value of `by`, largest first.
+
+    observed: what guards that only observe would have done, the most frequent first.
+    """
 
     model_config = ConfigDict(frozen=True)
     since: str
@@ -70,6 +85,7 @@ class Traffic(BaseModel):
     totals: TrafficSum
     points: list[TrafficPoint]
     groups: list[TrafficGroup]
+    observed: list[Observed] = Field(default_factory=list)
 
 
 def show_traffic(ctx: Context, request: TrafficQuery) -> Traffic:
@@ -94,6 +110,7 @@ def show_traffic(ctx: Context, request: TrafficQuery) -> Traffic:
             (TrafficGroup(name=name, **_sum(items)) for name, items in groups.items()),
             key=lambda group: (-group.requests, group.name),
         ),
+        observed=_observed(ctx, request, (since, now)),
     )
 
 
@@ -113,6 +130,25 @@ def _read(ctx: Context, request: TrafficQuery, window: tuple[float, float], step
     grain = Grain(max(width for width in STEPS if step % width == 0), by)
     found = ctx.store.spans.rollups(ctx.project, *window, app=request.app, environment=request.environment, grain=grain)
     return [item for item in found if request.source in ("all", item.source)]
+
+
+def _observed(ctx: Context, request: TrafficQuery, window: tuple[float, float]) -> list[Observed]:
+    """Count verdicts of observing guards, by an index that holds only the requests which have some."""
+    query = SpanQuery(
+        project=ctx.project,
+        app=request.app,
+        environment=request.environment,
+        source=None if request.source == "all" else request.source,
+        since=window[0],
+        until=window[1],
+        attributes={"observed": "true"},
+        limit=_MOST_OBSERVED,
+    )
+    found = []
+    for (name, verdict), count in ctx.store.spans.counted(query, "observed.").items():
+        _, side, guard = name.split(".", 2)
+        found.append(Observed(guard=guard, side=side, verdict=verdict, requests=count))
+    return sorted(found, key=lambda item: (-item.requests, item.side, item.guard, item.verdict))
 
 
 def _sum(items: Sequence[Rollup]) -> dict[str, int | float | str]:

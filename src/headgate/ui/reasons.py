@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .wording import duration, measured, money, share
+from .wording import duration, measured, money, share, would
 
 _STOPPING = ("block", "error_blocked")
 _SAFE = {
@@ -70,13 +70,27 @@ def _blocked(trace: Mapping[str, Any]) -> list[str]:
 
 
 def verdicts(trace: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the verdicts of guards that did more than look, and on which side: [{guard, side, verdict}]."""
+    """Return the verdicts of guards that did more than look, and on which side: [{guard, side, verdict, words}].
+
+    words: the verdict for people; of a guard that only observes, what it would have done.
+    """
     return [
-        {"guard": guard, "side": "question" if stage["name"] == "guard_input" else "answer", "verdict": verdict}
+        {
+            "guard": guard,
+            "side": "question" if stage["name"] == "guard_input" else "answer",
+            "verdict": "observed" if guard in (only := observed(trace, stage)) else verdict,
+            "words": f"{would(verdict)} (observed)" if guard in only else verdict.replace("_", " "),
+        }
         for stage in trace["stages"]
         for guard, verdict in ((stage.get("facts") or {}).get("verdicts") or {}).items()
         if verdict != "pass"
     ]
+
+
+def observed(trace: Mapping[str, Any], stage: Mapping[str, Any]) -> frozenset[str]:
+    """Return the guards of a stage that only observe and would have done something."""
+    lead = f"observed.{str(stage['name']).removeprefix('guard_')}."
+    return frozenset(name.removeprefix(lead) for name in trace["attributes"] if name.startswith(lead))
 
 
 def breach(detail: Mapping[str, Any]) -> str:
@@ -95,11 +109,11 @@ def review_of(trace: Mapping[str, Any]) -> str:
     return str(facts[0].get("review", "")) if facts else ""
 
 
-def stage_words(stage: Mapping[str, Any]) -> list[str]:
-    """Return what a stage found out, a few words a line."""
+def stage_words(stage: Mapping[str, Any], only: frozenset[str] = frozenset()) -> list[str]:
+    """Return what a stage found out, a few words a line. only: guards that only observe."""
     facts = dict(stage.get("facts") or {})
     if "verdicts" in facts:
-        return [_looked(facts["verdicts"])]
+        return [_looked(facts["verdicts"], only)]
     if "attempts" in facts:
         return [attempt_words(attempt) for attempt in facts["attempts"]]
     maker = _MAKERS.get(str(stage["name"]))
@@ -107,10 +121,12 @@ def stage_words(stage: Mapping[str, Any]) -> list[str]:
     return [told] if told else []
 
 
-def _looked(given: Mapping[str, str]) -> str:
-    stopped = [f"stopped by {name}" for name, verdict in given.items() if verdict in _STOPPING]
-    acted = [f"{name} {verdict}" for name, verdict in given.items() if verdict not in ("pass", *_STOPPING)]
-    return ", ".join([*stopped, *acted]) or f"{', '.join(given)}: pass"
+def _looked(given: Mapping[str, str], only: frozenset[str]) -> str:
+    acts = {name: verdict for name, verdict in given.items() if name not in only}
+    told = [f"stopped by {name}" for name, verdict in acts.items() if verdict in _STOPPING]
+    told += [f"{name} {verdict}" for name, verdict in acts.items() if verdict not in ("pass", *_STOPPING)]
+    told += [f"{name} {would(given[name])} (observed)" for name in given if name in only]
+    return ", ".join(told) or f"{', '.join(given)}: pass"
 
 
 def span_words(span: Mapping[str, Any]) -> list[str]:

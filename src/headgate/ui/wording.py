@@ -19,8 +19,10 @@ _SORTS = {
     "review": "warn", "held": "warn", "safe": "warn", "refused": "warn", "blocked": "warn", "block": "warn",
     "pending": "warn", "waiting": "warn", "running": "info", "queued": "info", "stopped": "warn",
     "supported": "good", "unsupported": "bad", "mask": "info", "error_allowed": "warn", "skipped": "warn",
-    "up": "good", "down": "bad", "info": "info",
+    "up": "good", "down": "bad", "info": "info", "observed": "info",
 }  # fmt: skip
+
+_WOULD = {"block": "would have blocked", "mask": "would have masked", "error_allowed": "could not judge"}
 
 
 def digest(value: str | None) -> str:
@@ -121,6 +123,11 @@ def news(state: Any) -> str:
     return _SORTS.get(str(state), "")
 
 
+def would(verdict: str) -> str:
+    """What the verdict of a guard that only observes means."""
+    return _WOULD.get(verdict, verdict.replace("_", " "))
+
+
 def pretty(value: Any) -> str:
     """JSON to read."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
@@ -128,5 +135,5 @@ def pretty(value: Any) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "digest": digest, "money": money, "duration": duration, "share": share, "number": number, "exact": exact,
-    "clock": clock, "age": age, "news": news, "pretty": pretty, "measured": measured,
+    "clock": clock, "age": age, "news": news, "pretty": pretty, "measured": measured, "would": would,
 }  # fmt: skip

@@ -11,6 +11,7 @@ from .screen import clip, line, outcome, pairs, table, when
 
 _BAR = 30
 _ROWS = 10
+_OBSERVED = {"block": "would have blocked", "mask": "would have masked", "error_allowed": "could not judge"}
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
@@ -45,6 +46,7 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
         before, width = int(_BAR * stage["start_us"] / total), max(1, int(_BAR * stage["took_us"] / total))
         bar = f"{'·' * before}{'━' * width}"[:_BAR]
         line(screen, f"  {stage['name']:<14}", (f"{bar:<{_BAR}}", "cyan"), f" {stage['took_us'] / 1000:8.2f} ms")
+    _guards(screen, result)
     payload = result["payload"]
     for message in payload.get("messages", []):
         line(screen, (f"{message.get('role', ''):>10}: ", "dim"), str(message.get("content", "")))
@@ -53,6 +55,17 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
         line(screen, ("    answer: ", "dim"), str(payload["answer"]))
     for number, passage in enumerate(payload.get("passages", []), 1):
         line(screen, (f"      [{number}]   {passage['source']}  {passage.get('heading', '')}", "dim"))
+
+
+def _guards(screen: Console, result: Mapping[str, Any]) -> None:
+    """Show the guards that did something, and those that would have, had they not only observed."""
+    for stage in result["stages"]:
+        side = stage["name"].removeprefix("guard_")
+        for guard, verdict in ((stage.get("facts") or {}).get("verdicts") or {}).items():
+            only = f"observed.{side}.{guard}" in result["attributes"]
+            if verdict not in ("pass", "skipped"):
+                line(screen, (f"{guard:>10}: ", "dim"), _OBSERVED.get(verdict, verdict) if only else verdict,
+                     (f" ({side}{', observed' if only else ''})", "dim"))  # fmt: skip
 
 
 def _rows(screen: Console, payload: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:

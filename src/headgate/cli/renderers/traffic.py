@@ -13,6 +13,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _COURSES = (("requests", "requests", "cyan"), ("errors", "errors", "red"), ("blocked", "blocked", "yellow"),
             ("p95_ms", "p95", "magenta"))  # fmt: skip
 
+_WOULD = {"block": "would have blocked", "mask": "would have masked", "error_allowed": "could not judge"}
+
 
 def shown(screen: Console, result: Mapping[str, Any]) -> None:
     totals, points = result["totals"], result["points"]
@@ -29,6 +31,15 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [_row("all", totals), *(_row(group["name"] or "–", group) for group in result["groups"])]
     columns = [result["by"] or "", "requests", "errors", "blocked", "cost", "p50", "p95", "p99"]
     table(screen, columns, rows)
+    for item in result.get("observed", ()):
+        line(screen, observed(item, totals["requests"]))
+
+
+def observed(item: Mapping[str, Any], requests: int) -> str:
+    """Say what a guard that only observes would have done: `would have blocked 12 of 4,300 requests by injection`."""
+    what = "answers to " if item["side"] == "output" else ""
+    count = f"{item['requests']:,} of {requests:,} requests"
+    return f"{_WOULD[item['verdict']]} {what}{count} by {item['guard']} (observed)"
 
 
 def bars(values: Sequence[float]) -> str:

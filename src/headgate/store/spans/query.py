@@ -48,8 +48,9 @@ class SpanQuery:
     before: tuple[float, str] | None = None
 
 
-def find(connection: Connection, query: SpanQuery) -> list[Row[Any]]:
-    """Return matching rows of `request`, newest first."""
+def find(connection: Connection, query: SpanQuery, columns: Select[Any] | None = None) -> list[Row[Any]]:
+    """Return matching rows of `request`, newest first. columns: which of them, with `id`; None for a record's."""
+    columns = rows(query.payload) if columns is None else columns
     wanted = list(words.asked(query.text or ""))
     if query.text and not wanted:
         return []  # nothing in it could be found: signs only
@@ -60,12 +61,12 @@ def find(connection: Connection, query: SpanQuery) -> list[Row[Any]]:
     elif wanted or exact:
         match = " AND ".join(f'"{term}"' for term in [*words.terms(wanted), *_facets(query.project, exact)])
         # what waits is read first: a row that is indexed in between is found twice, and never missed
-        found = [*connection.execute(_within(query, _WAITING, span).where(*conditions))]
-        candidates = _within(query, _INDEX, span).where(literal_column("words.words").op("MATCH")(match))
+        found = [*connection.execute(_within(columns, _WAITING, query.limit, span).where(*conditions))]
+        candidates = _within(columns, _INDEX, query.limit, span).where(literal_column("words.words").op("MATCH")(match))
         found += connection.execute(candidates.where(*conditions))
         both = {row.id: row for row in found}
         return [both[number] for number in sorted(both, reverse=True)[: query.limit]]
-    plain = rows(query.payload).where(*conditions, request.c.id >= span[0], request.c.id < span[1])
+    plain = columns.where(*conditions, request.c.id >= span[0], request.c.id < span[1])
     return list(connection.execute(plain.order_by(request.c.id.desc()).limit(query.limit)))
 
 
@@ -135,11 +136,20 @@ def _crossed(join: _Outer, compiler: Any, **options: Any) -> str:
     return f"{left} CROSS JOIN {right} ON {on}"
 
 
-def _within(query: SpanQuery, ids: TableClause, span: tuple[int, int]) -> Select[Any]:
+def _within(columns: Select[Any], ids: TableClause, limit: int, span: tuple[int, int]) -> Select[Any]:
     """Return a query of the newest rows that `ids` names, between two ids."""
     number = next(iter(ids.c))
-    found = rows(query.payload).select_from(_Outer(ids, request, request.c.id == number))
-    return found.where(number >= span[0], number < span[1]).order_by(number.desc()).limit(query.limit)
+    found = columns.select_from(_Outer(ids, request, request.c.id == number))
+    return found.where(number >= span[0], number < span[1]).order_by(number.desc()).limit(limit)
+
+
+def attributes(connection: Connection, query: SpanQuery) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the attributes of all matching requests, as text: many times faster than rows."""
+    for row in find(connection, query, select(request.c.id, request.c.attributes)):
+        for pair in row.attributes.split(MARK):
+            name, equals, value = pair.partition("=")
+            if equals:
+                yield name, value
 
 
 def _indexed(wanted: Sequence[str], query: SpanQuery) -> Iterator[ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -20,7 +21,7 @@ from headgate.store.writer_lock import WriterLock
 
 from . import received, table
 from .opening import memory, path_of, reading, refuse_records, writing
-from .query import SpanQuery, find, matching
+from .query import SpanQuery, attributes, find, matching
 from .rollup import DETAILED, Grain, Rollup, from_rows, summed
 from .upgrade import prepare, version_of
 from .writer import SpanWriter
@@ -130,6 +131,13 @@ class Spans:
         """Return matching requests, newest first."""
         with self._read() as connection:
             return [] if connection is None else [table.from_row(row) for row in find(connection, query)]
+
+    def counted(self, query: SpanQuery, prefix: str) -> dict[tuple[str, str], int]:
+        """Return how many matching requests have each attribute whose name begins with `prefix`, by (name, value)."""
+        with self._read() as connection:
+            if connection is None:
+                return {}
+            return dict(Counter(pair for pair in attributes(connection, query) if pair[0].startswith(prefix)))
 
     def window(
         self, project: str, app: str, environment: str, since: float, until: float, source: str = "live"

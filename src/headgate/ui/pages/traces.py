@@ -76,7 +76,7 @@ async def show(visit: Visit) -> Response:
         why=reasons.why(trace),
         verdicts=reasons.verdicts(trace),
         review=reasons.review_of(trace),
-        stages=[_stage(stage, foreign) for stage in trace["stages"][:_STAGES]],
+        stages=[_stage(trace, stage, foreign) for stage in trace["stages"][:_STAGES]],
         left_out=max(0, len(trace["stages"]) - _STAGES),
         foreign=foreign,
         whole_us=max([trace["summary"]["latency_ms"] * 1000, *ends]),
@@ -85,8 +85,8 @@ async def show(visit: Visit) -> Response:
     )
 
 
-def _stage(stage: dict[str, Any], foreign: bool) -> dict[str, Any]:
-    words = reasons.span_words(stage) if foreign else reasons.stage_words(stage)
+def _stage(trace: Mapping[str, Any], stage: dict[str, Any], foreign: bool) -> dict[str, Any]:
+    words = reasons.span_words(stage) if foreign else reasons.stage_words(stage, reasons.observed(trace, stage))
     return {"depth": 0, **stage, "words": words, "failed": foreign and stage["facts"].get("status") == "error"}
 
 
