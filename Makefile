@@ -57,20 +57,20 @@ bench-traces: $(VENV)/.dev .peers/phoenix/bin/phoenix ## store OTLP spans: ours,
 	@.peers/phoenix/bin/python -m pip install -q --disable-pip-version-check arize-phoenix
 
 .PHONY: bench-gateway profile-gateway
-bench-gateway: $(VENV)/.dev | .peers/litellm .peers/mlflow ## one request with everything on, beside nginx, a pass-through and other gateways
+bench-gateway: $(VENV)/.dev | .peers/litellm/bin/litellm .peers/mlflow/bin/mlflow ## a request with everything on: ours, nginx, a pass-through, other gateways
 	@$(BIN)/python benchmarks/bench_gateway.py $(BENCH)
 
 profile-gateway: $(VENV)/.dev ## where the computing time of one request goes
 	@$(BIN)/python benchmarks/profile_gateway.py $(BENCH)
 
-.peers/litellm:
-	@$(PYTHON) -m venv $@
-	@$@/bin/python -m pip install -q --disable-pip-version-check "litellm[proxy]" || \
+.peers/litellm/bin/litellm:
+	@$(PYTHON) -m venv .peers/litellm
+	@.peers/litellm/bin/python -m pip install -q --disable-pip-version-check "litellm[proxy]" || \
 		echo "LiteLLM could not be installed; its row will say so."
 
-.peers/mlflow:
-	@$(PYTHON) -m venv $@
-	@$@/bin/python -m pip install -q --disable-pip-version-check "mlflow[gateway]==3.*" || \
+.peers/mlflow/bin/mlflow:
+	@$(PYTHON) -m venv .peers/mlflow
+	@.peers/mlflow/bin/python -m pip install -q --disable-pip-version-check "mlflow[gateway]==3.*" || \
 		echo "MLflow could not be installed; its row will say so."
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference

@@ -80,7 +80,8 @@ class Rig:
         asked.write_bytes(found.running.request(stream))
         text = systems.STREAMED if stream else systems.WHOLE
         command = [str(self.program), str(found.running.port), str(connections), str(seconds), str(asked), text]
-        ran = subprocess.run([*command, *(["stream"] if stream else [])], capture_output=True, text=True, check=False)
+        command += ["stream", found.running.end] if stream else []
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
             raise Wrong(ran.stderr[:2000])
         figures: dict[str, float] = json.loads(ran.stdout)

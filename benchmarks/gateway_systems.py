@@ -152,7 +152,10 @@ MLFLOW = """endpoints:
 
 @dataclass(frozen=True)
 class Running:
-    """A server under load. `stored` counts the requests that a reader finds in its store; None for what stores none."""
+    """A server under load. `stored` counts the requests that a reader finds in its store; None for what stores none.
+
+    end: what must be in a stream, whole.
+    """
 
     port: int
     process: subprocess.Popen[bytes]
@@ -160,7 +163,7 @@ class Running:
     headers: Mapping[str, str] = field(default_factory=dict)
     model: str = MODEL
     stored: Callable[[], int] | None = None
-    probes: int = 1
+    end: str = "data: [DONE]"
 
     def request(self, stream: bool) -> bytes:
         return request(self.headers, self.model, stream)
@@ -306,11 +309,11 @@ def project(root: Path, upstream_port: int, routed: bool) -> str:
 def headgate(
     folder: Path, upstream_port: int, routed: bool = False, program: Sequence[str] = (sys.executable, "-m", "headgate")
 ) -> Iterator[Running]:
-    """Everything on: key, limits of key and app, ledger, two input and two output guards, trace with conversation."""
+    """Everything on: key, limits of key and app, ledger, two input and two output guards, trace with conversation, log."""
     root, port = folder / "project", free_port()
     headers = {"authorization": f"Bearer {project(root, upstream_port, routed)}"}
     command = [*program, "serve", "--port", str(port), "--project", str(root)]
-    with process(command, SERVER_CORE, folder, HEADGATE_LOG="off") as found:
+    with process(command, SERVER_CORE, folder) as found:
         count = partial(counted, root / ".headgate" / "spans.db")
         yield Running(port, found, started(found, port, folder, headers, "bench"), headers, "bench", count)
 
@@ -344,7 +347,8 @@ def mlflow(folder: Path, upstream_port: int) -> Iterator[Running]:
     path = f"{program.parent}:{os.environ.get('PATH', '')}"
     quiet = {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with process(command, SERVER_CORE, folder, **quiet) as found:
-        yield Running(port, found, started(found, port, folder))
+        # its streams end without [DONE]; that they say why is taken for it
+        yield Running(port, found, started(found, port, folder), end='"finish_reason":"stop"')
 
 
 def _peer(name: str) -> Path:

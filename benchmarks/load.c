@@ -1,10 +1,10 @@
 /* Load on a server that answers chat completions, for bench_gateway.py: one thread, every answer checked.
 
-   load PORT CONNECTIONS SECONDS REQUEST_FILE TEXT [stream]
+   load PORT CONNECTIONS SECONDS REQUEST_FILE TEXT [stream [END]]
 
    Each connection sends the bytes of REQUEST_FILE again and again. An answer is right when its status is 200, its body
-   is whole, and the "content" fields of its JSON put together are TEXT; a stream must also say [DONE]. The first wrong
-   answer ends the run with exit code 1. Prints one line of JSON: how many answers, in how many seconds, percentiles. */
+   is whole, and the "content" fields of its JSON put together are TEXT; a stream must also hold END, "data: [DONE]"
+   unless another is given. The first wrong answer ends the run with exit code 1. Prints one line of JSON: how many answers, in how many seconds, percentiles. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ struct connection {
     char data[ROOM + 1];
 };
 
-static char *request, *expected;
+static char *request, *expected, *end_mark;
 static size_t request_size;
 static int stream;
 static unsigned *took_ns10; /* latencies in units of 10 ns */
@@ -91,7 +91,7 @@ static int says_it(char *body, size_t size) {
         said += part;
         at = close;
     }
-    return said == length && (!stream || memmem(body, size, "data: [DONE]", 12));
+    return said == length && (!stream || memmem(body, size, end_mark, strlen(end_mark)));
 }
 
 static void check(struct connection *from) {
@@ -176,13 +176,14 @@ static void read_request(const char *name) {
 
 int main(int count, char **given) {
     if (count < 6) {
-        fprintf(stderr, "load PORT CONNECTIONS SECONDS REQUEST_FILE TEXT [stream]\n");
+        fprintf(stderr, "load PORT CONNECTIONS SECONDS REQUEST_FILE TEXT [stream [END]]\n");
         return 2;
     }
     int connections = atoi(given[2]), poll = epoll_create1(0), ended = 0;
     read_request(given[4]);
     expected = given[5];
     stream = count > 6 && strcmp(given[6], "stream") == 0;
+    end_mark = count > 7 ? given[7] : "data: [DONE]";
     struct connection **all = malloc((size_t)connections * sizeof *all);
     for (int each = 0; each < connections; each++) all[each] = dial(atoi(given[1]), poll);
     long long began = now_ns(), until = began + (long long)(atof(given[3]) * 1e9);

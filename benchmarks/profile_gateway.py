@@ -1,12 +1,12 @@
 """Where the computing time of one request with everything on goes: µs per request by part, function and thread.
 
-python benchmarks/profile_gateway.py [--connections 32] [--seconds 8] [--stream] [--routed] [--top 30] [--json]
+python benchmarks/profile_gateway.py [--connections 32] [--seconds 15] [--stream] [--routed] [--top 30] [--json]
 
-The server runs as people start it, on core 0, with a timer on the computing time of each of its threads; each time
-one expires, the stack of its thread is noted. A sample counts for the innermost frame that belongs to a part below, so
-the interpreter's library counts for whoever called it. What a thread used in all is exact, from its clock; how the
-main thread shares it out is good to a few percent. Other threads are seen only when they give up the interpreter, so
-their rows are rough. Sampling itself costs about a percent.
+The server runs as people start it, on core 0. Each time the main thread has computed for another while (the kernel's
+tick, 1 to 4 ms) its stack is noted, weighed by what it computed. A note counts for the innermost frame that belongs to
+a part below, so the interpreter's library counts for whoever called it. What a thread used in all is exact, from its
+clock. Other threads are seen only when they give up the interpreter, so how they spent their time is rough. On a busy
+machine all figures are higher than on a quiet one; compare shares.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from types import CodeType, FrameType
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-MAIN_SIGNAL, OTHER_SIGNAL = signal.SIGPROF, signal.SIGVTALRM
-TICK_NS = 1_000_000
+INTERVAL_NS = 1_000_000
+GARBAGE = "garbage collector"
 LOOP = "event loop, sockets, interpreter's own"
 PARTS = {
     "asyncio/runners.py": LOOP,
@@ -69,75 +69,72 @@ class Sampler:
         self.parts: dict[str, Counter[str]] = {}
         self.selves: Counter[str] = Counter()
         self.inside: Counter[str] = Counter()
+        self.samples = 0
         self.known: dict[CodeType, tuple[str, str]] = {}
-        self.clocks: dict[int, tuple[str, float]] = {}
-        self.timers: list[ctypes.c_void_p] = []
+        self.clocks: dict[int, tuple[str, int]] = {}
+        self.used: dict[int, int] = {}
         self.collecting = 0.0
         self.collected: list[list[float]] = [[0, 0.0] for _ in range(3)]
         self.times = os.times()
-        for number, called in (
-            (MAIN_SIGNAL, self.main), (OTHER_SIGNAL, self.others), (signal.SIGUSR1, self.begin),
-            (signal.SIGUSR2, self.end),
-        ):  # fmt: skip
-            signal.signal(number, called)
+        self.timer = ctypes.c_void_p()
+        signal.signal(signal.SIGPROF, self.sample)
+        signal.signal(signal.SIGUSR1, self.begin)
+        signal.signal(signal.SIGUSR2, self.end)
 
     def begin(self, *_: Any) -> None:
+        for thread in threading.enumerate():
+            if thread.ident is not None:
+                self.clocks[thread.ident] = (thread.name, time.pthread_getcpuclockid(thread.ident))
+        self.used = {ident: time.clock_gettime_ns(clock) for ident, (_, clock) in self.clocks.items()}
         self.times = os.times()
         gc.callbacks.append(self.garbage)
-        for thread in threading.enumerate():
-            if thread.ident is None:
-                continue
-            clock = time.pthread_getcpuclockid(thread.ident)
-            self.clocks[thread.ident] = (thread.name, time.clock_gettime(clock))
-            main = thread is threading.main_thread()
-            self.timers.append(start_timer(clock, MAIN_SIGNAL if main else OTHER_SIGNAL))
+        self.timer = start_timer(self.clocks[threading.get_ident()][1], signal.SIGPROF)
 
     def end(self, *_: Any) -> None:
-        for timer in self.timers:
-            _LIBC.timer_delete(timer)
+        _LIBC.timer_delete(self.timer)
         now = os.times()
-        threads: Counter[str] = Counter()
-        for ident, (name, before) in self.clocks.items():
-            if any(each.ident == ident for each in threading.enumerate()):
-                threads[name] += time.clock_gettime(time.pthread_getcpuclockid(ident)) - before  # type: ignore[assignment]
         swap = self.target.with_suffix(".new")
-        swap.write_text(
-            json.dumps({
-                "user_s": now.user - self.times.user, "system_s": now.system - self.times.system, "threads_s": threads,
-                "parts": self.parts, "selves": self.selves, "inside": self.inside,
-                "garbage": self.collected,
-            })
-        )  # fmt: skip
+        found = {
+            "user_s": now.user - self.times.user,
+            "system_s": now.system - self.times.system,
+            "samples": self.samples,
+            "parts": self.parts,
+            "selves": self.selves,
+            "inside": self.inside,
+            "garbage": self.collected,
+        }
+        swap.write_text(json.dumps(found))
         swap.replace(self.target)
 
-    def main(self, _: int, frame: FrameType | None) -> None:
-        # a frame that has not begun was not running when the timer expired: whoever called it was
-        while frame is not None and frame.f_code.co_code[max(frame.f_lasti, 0)] == _RESUME:
-            frame = frame.f_back
-        self.note("MainThread", frame)
+    def sample(self, _: int, frame: FrameType | None) -> None:
+        self.samples += 1
+        own, frames = threading.get_ident(), sys._current_frames()
+        for ident, (name, clock) in self.clocks.items():
+            if ident not in frames:
+                continue
+            spent = time.clock_gettime_ns(clock) - self.used[ident]
+            if ident == own:
+                self.note(name, frame, spent)
+            elif spent > 0:
+                self.note(name, frames[ident], spent)
+            self.used[ident] = time.clock_gettime_ns(clock)  # what noting costs counts for nobody
 
-    def others(self, _: int, __: FrameType | None) -> None:
-        own = threading.get_ident()
-        frames = sys._current_frames()
-        for ident, (name, _before) in self.clocks.items():
-            if ident != own and ident in frames and not waits(frames[ident]):
-                self.note(name, frames[ident])
-
-    def note(self, thread: str, frame: FrameType | None) -> None:
+    def note(self, thread: str, frame: FrameType | None, spent: int) -> None:
         part, first, seen = "", "", set()
+        if frame is not None and frame.f_code is _COLLECTS and frame.f_locals.get("phase") == "stop":
+            part = first = GARBAGE
+        frame = called(frame) if thread == "MainThread" else frame
         while frame is not None:  # up to the loop: what is above it started the server
             found, shown = self.known.get(frame.f_code) or self.know(frame.f_code)
-            part = part or found
-            if not first and not shown.startswith("("):
-                first = shown
+            part, first = part or found, first or shown
             if found == LOOP:
                 break
             if thread == "MainThread" and shown not in seen:
                 seen.add(shown)
-                self.inside[shown] += 1
+                self.inside[shown] += spent
             frame = frame.f_back
-        self.parts.setdefault(thread, Counter())[part or LOOP] += 1
-        self.selves[f"{first}" if thread == "MainThread" else f"[{thread}] {first}"] += 1
+        self.parts.setdefault(thread, Counter())[part or "threading"] += spent
+        self.selves[first if thread == "MainThread" else f"[{thread}] {first}"] += spent
 
     def know(self, code: CodeType) -> tuple[str, str]:
         name = code.co_filename
@@ -155,10 +152,14 @@ class Sampler:
             generation[1] += time.thread_time() - self.collecting
 
 
-def waits(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.endswith(
-        ("threading.py", "queue.py", "selectors.py", "concurrent/futures/thread.py")
-    )
+_COLLECTS = Sampler.garbage.__code__
+
+
+def called(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame that has begun: whoever called one that has not was running until now."""
+    while frame is not None and frame.f_code.co_code[max(frame.f_lasti, 0)] == _RESUME:
+        frame = frame.f_back
+    return frame
 
 
 class _Event(ctypes.Structure):
@@ -174,11 +175,11 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def start_timer(clock: int, number: int) -> ctypes.c_void_p:
-    """Have a signal sent each time that a clock went on by a tick. Raises OSError."""
+    """Have a signal sent each time that a clock went on by the interval. Raises OSError."""
     timer, event = ctypes.c_void_p(), _Event(None, number, 0)
     if _LIBC.timer_create(ctypes.c_int(clock), ctypes.byref(event), ctypes.byref(timer)):
         raise OSError(ctypes.get_errno(), "timer_create")
-    when = (ctypes.c_long * 4)(0, TICK_NS, 0, TICK_NS)
+    when = (ctypes.c_long * 4)(0, INTERVAL_NS, 0, INTERVAL_NS)
     if _LIBC.timer_settime(timer, 0, ctypes.byref(when), None):
         raise OSError(ctypes.get_errno(), "timer_settime")
     return timer
@@ -234,28 +235,22 @@ def show(samples: dict[str, Any], figures: dict[str, float], top: int) -> None:
         for number, (count, took) in enumerate(samples["garbage"])
     )
     print("garbage collection, within the functions that met it: " + ", ".join(collected))
-    per_sample = {}
-    for thread, seconds in sorted(samples["threads_s"].items(), key=lambda each: -each[1]):
-        used = seconds / answered * 1e6
-        if used < whole / 500:
-            continue
-        counts = samples["parts"].get(thread, {})
-        per_sample[thread] = used / max(sum(counts.values()), 1)
-        print(f"\n{thread:<58}{used:>8.1f} µs  {used / whole:>5.1%}  ({sum(counts.values())} samples)")
-        for part, count in sorted(counts.items(), key=lambda each: -each[1]):
-            print(f"  {part:<56}{count * per_sample[thread]:>8.1f} µs  {count * per_sample[thread] / whole:>5.1%}")
-    scale = per_sample.get("MainThread", 0.0)
+    print(f"{samples['samples']} samples")
+    for thread, counts in sorted(samples["parts"].items(), key=lambda each: -sum(each[1].values())):
+        used = sum(counts.values()) / answered / 1e3
+        print(f"\n{thread:<58}{used:>8.1f} µs  {used / whole:>6.1%}")
+        for part, spent in sorted(counts.items(), key=lambda each: -each[1]):
+            print(f"  {part:<56}{spent / answered / 1e3:>8.1f} µs  {spent / answered / 1e3 / whole:>6.1%}")
     for title, counts in (("functions, themselves", samples["selves"]), ("functions, all inside", samples["inside"])):
         print(f"\n{title} (main thread unless said)")
-        for name, count in sorted(counts.items(), key=lambda each: -each[1])[:top]:
-            thread = name[1 : name.index("]")] if name.startswith("[") else "MainThread"
-            print(f"  {count * per_sample.get(thread, scale):>8.1f} µs  {name}")
+        for name, spent in sorted(counts.items(), key=lambda each: -each[1])[:top]:
+            print(f"  {spent / answered / 1e3:>8.1f} µs  {name}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--routed", action="store_true", help="with a model that chooses the route")
     parser.add_argument("--top", type=int, default=30, help="how many functions are shown")
