@@ -1,7 +1,8 @@
 """What one request draws on, reserved: requests and steps when it comes, money and tokens before a model is asked.
 
-Called by `execute` (admit, settle) and `plan` (reserve). Scopes: the caller's key and team, the app, the user and the
-session of the app. A request without a user or a session draws on none of these.
+Called by `execute` (admit, settle), `plan` (reserve) and checks by guards alone (count, settle). Scopes: the caller's
+key and team, the app, the user and the session of the app. A request without a user or a session draws on none of
+these.
 """
 
 from __future__ import annotations
@@ -31,10 +32,15 @@ async def admit(journey: Journey) -> None:
     if purse is None:
         return
     _stop_loop(journey, purse)
-    limits = _limits(journey, _ON_COMING)
-    if not limits:
+    await count(journey, steps=int(is_step(journey.request.messages)))
+
+
+async def count(journey: Journey, steps: int = 0) -> None:
+    """Count the request and its steps. Raises TurnedAway."""
+    purse, limits = journey.runtime.purse, _limits(journey, _ON_COMING)
+    if purse is None or not limits:
         return
-    amounts: Mapping[Unit, int] = {"requests": 1, "steps": int(is_step(journey.request.messages))}
+    amounts: Mapping[Unit, int] = {"requests": 1, "steps": steps}
     with journey.stage("admit") as facts:
         try:
             lease = await purse.reserve(journey.runtime.project, limits, amounts)
