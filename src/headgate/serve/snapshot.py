@@ -141,7 +141,7 @@ def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
 
 
 def _removes_secrets(guards: Sequence[Guard]) -> bool:
-    return any(guard.name == "secrets" and guard.mode == "enforce" and guard.action != "flag" for guard in guards)
+    return any(guard.kind == "secrets" and guard.mode == "enforce" and guard.action != "flag" for guard in guards)
 
 
 def _router(pinned: _Pinned, app: Mapping[str, Any], models: Mapping[str, Model]) -> Router | None:
