@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from .marks import without_marks
+
 LimitKey = Literal["max_tokens", "max_completion_tokens"]
 
 _OPENAI_ONLY = ("service_tier", "store", "metadata", "user", "prompt_cache_key", "safety_identifier", "verbosity")
@@ -22,7 +24,8 @@ class Quirks:
     """One row. hosts: the end of the host names it is for. usage: whether a stream must be asked for its usage.
 
     without: parameters that the server refuses. renamed: parameters that it calls otherwise. key_header: where the key
-    goes; `Authorization` puts `Bearer` before it. hosted: nobody answers without a key.
+    goes; `Authorization` puts `Bearer` before it. hosted: nobody answers without a key. strict: the server refuses what
+    it does not know, so what only Anthropic's wire knows is left out.
     """
 
     name: str
@@ -33,9 +36,12 @@ class Quirks:
     renamed: Mapping[str, str] = field(default_factory=dict)
     key_header: str = "Authorization"
     hosted: bool = True
+    strict: bool = False
 
     def shaped(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body as this server takes it; the same object when there is nothing to change."""
+        if self.strict:
+            body = without_marks(body)
         for name in self.without:
             body.pop(name, None)
         if not self.usage:
@@ -55,23 +61,35 @@ OTHER = Quirks("other", hosted=False)
 """A server that the table does not know: vLLM, TGI, SGLang, LM Studio, a proxy of your own."""
 
 TABLE = (
-    Quirks("openai", ("api.openai.com",), "max_completion_tokens"),
+    Quirks("openai", ("api.openai.com",), "max_completion_tokens", strict=True),
     Quirks(
-        "azure", (".openai.azure.com", ".cognitiveservices.azure.com"), "max_completion_tokens", key_header="api-key"
+        "azure",
+        (".openai.azure.com", ".cognitiveservices.azure.com"),
+        "max_completion_tokens",
+        key_header="api-key",
+        strict=True,
     ),
-    Quirks("groq", ("api.groq.com",), "max_completion_tokens", without=("logit_bias", "logprobs", "top_logprobs")),
+    Quirks(
+        "groq",
+        ("api.groq.com",),
+        "max_completion_tokens",
+        without=("logit_bias", "logprobs", "top_logprobs"),
+        strict=True,
+    ),
     Quirks(
         "mistral",
         ("api.mistral.ai",),
         usage=False,
         without=("logit_bias", "logprobs", "top_logprobs", *_OPENAI_ONLY),
         renamed={"seed": "random_seed"},
+        strict=True,
     ),
     Quirks(
         "cerebras",
         ("api.cerebras.ai",),
         "max_completion_tokens",
         without=("frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls", "service_tier"),
+        strict=True,
     ),
     Quirks("together", ("api.together.xyz", "api.together.ai")),
     Quirks("fireworks", ("api.fireworks.ai",)),

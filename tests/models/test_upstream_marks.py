@@ -1,0 +1,81 @@
+"""What only Anthropic's wire knows never reaches a server that refuses unknown fields; what is asked and said does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headgate.models import Call, Providers
+from headgate.models.edges.anthropic_messages import plugin
+from headgate.models.upstream.marks import without_marks
+from headgate.models.upstream.quirks import TABLE
+
+MARK = {"type": "ephemeral"}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+URL = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+ASKED: dict[str, Any] = {
+    "model": "support",
+    "max_tokens": 100,
+    "system": [{"type": "text", "text": "Be kind.", "cache_control": MARK}],
+    "thinking": {"type": "enabled", "budget_tokens": 2048},
+    "top_k": 4,
+    "service_tier": "standard_only",
+    "tools": [{"name": "look", "input_schema": {"type": "object"}, "cache_control": MARK, "input_examples": [{}]}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Look.", "cache_control": MARK}, IMAGE]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"},
+                {"type": "tool_use", "id": "t1", "name": "look", "input": {}, "cache_control": MARK},
+                {"type": "tool_use", "id": "t2", "name": "look", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "a cat"}, IMAGE]},
+                {"type": "tool_result", "tool_use_id": "t2", "content": [IMAGE], "is_error": True},
+            ],
+        },
+    ],
+}
+
+
+def call(known: str) -> dict[str, Any]:
+    return {"id": known, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+
+
+def test_only_marks_are_left_out_and_media_follows_the_results_of_tools() -> None:
+    body = plugin.decode_request(ASKED)
+    before = repr(body)
+    assert without_marks(body) == {
+        "model": "support",
+        "max_tokens": 100,
+        "service_tier": "default",
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "Be kind."}]},
+            {"role": "user", "content": [{"type": "text", "text": "Look."}, URL]},
+            {"role": "assistant", "content": None, "tool_calls": [call("t1"), call("t2")]},
+            {"role": "tool", "tool_call_id": "t1", "content": [{"type": "text", "text": "a cat"}]},
+            {"role": "tool", "tool_call_id": "t2", "content": "see the attachment"},
+            {"role": "user", "content": [URL, URL]},
+        ],
+    }
+    assert repr(body) == before
+
+
+def test_a_body_without_marks_stays_as_it_is() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}, "odd"], "tools": ["odd"], "seed": 7}
+    assert without_marks(body) == body
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_servers_that_refuse_what_they_do_not_know_are_sent_no_marks(row: Any) -> None:
+    entry = {"type": "openai", "base_url": "http://127.0.0.1:1/v1", "key": "k", "quirks": row.name}
+    provider: Any = Providers({"p": entry}).get("p")
+    _, body = provider._prepare(Call("m", plugin.decode_request(ASKED)))
+    marked = [name for name in ("thinking", "cache_control", "c2ln", "input_examples", "is_error") if name in str(body)]
+    assert marked == ([] if row.strict else ["thinking", "cache_control", "c2ln", "input_examples", "is_error"])
