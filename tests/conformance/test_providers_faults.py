@@ -142,8 +142,7 @@ async def test_a_connection_is_used_again_after_an_answer(provider: Any, server:
         async with aclosing(provider.chat(Call("m", BODY, stream=stream))) as answer:
             assert isinstance([event async for event in answer][-1], End)
         assert provider.transport.active == 0
-    session = next(iter(provider.transport._sessions.values()))
-    assert sum(len(held) for held in session.connector._conns.values()) == 1
+    assert provider.transport.pool().opened == 1
     await provider.close()
 
 

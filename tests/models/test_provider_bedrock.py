@@ -295,7 +295,7 @@ async def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.M
 
 def test_the_region_is_part_of_the_address_and_of_nothing_else() -> None:
     provider: Any = Providers({"p": {"type": "bedrock", "region": "eu-central-1", "key": "k"}}).get("p")
-    assert provider.transport._base == "https://bedrock-runtime.eu-central-1.amazonaws.com"
+    assert provider.transport._place.host == "bedrock-runtime.eu-central-1.amazonaws.com"
     assert provider.identity("m") == {"type": "bedrock", "model": "m", "behaviour": 1}
     assert plugins.load("wires", "bedrock-converse").behaviour == 1
     with pytest.raises(Exception, match="region"):

@@ -1,4 +1,4 @@
-"""The one way out to model providers over HTTP: `post` and `stream`, on aiohttp.
+"""The one way out to model providers over HTTP: `post` and `stream`.
 
 Called by provider files. It follows no redirect, uses no proxy and no environment, sends no header but its own, and
 bounds time and size. Callers of Headgate set neither URL nor headers; both come from settings.
@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from headgate.kernel import InvalidInput
+from headgate.models.call import ProviderError
 
-from .failures import broken, timed_out, unreached, unsent
-from .reply import MAX_BYTES, PATIENCE, Limits, Reply, too_long
+from .failures import broken, unsent
+from .reply import PATIENCE, Limits, Reply, odd
 from .resolving import USUAL, Route
-from .urls import is_line, is_target, place_of
+from .urls import is_header, is_target, place_of
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .pool import Pool
+
+_OURS = {"Content-Type": "application/json", "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "headgate"}
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
+_JOINED_BYTES = 64 * 1024
 
 
 class Transport:
@@ -29,16 +39,14 @@ class Transport:
         self, base_url: str, headers: Mapping[str, str], limits: Limits = PATIENCE, route: Route = USUAL
     ) -> None:
         self._place = place_of(base_url)
-        self._base = f"http{'s' * self._place.secure}://{self._place.authority}{self._place.path}"
-        self._route = route
-        self._literal = ":" in self._place.host or self._place.host.replace(".", "").isdigit()
-        self._headers = dict(headers)
-        if wrong := [name for name, value in headers.items() if not is_line(name + value)]:
+        self._limits, self._route = limits, route
+        if wrong := _not_headers(headers):
             raise InvalidInput(
-                f"the header {wrong[0]!r} is not one line of plain text", "does the key hold a line break or an accent?"
+                f"the header {wrong!r} is not one line of plain text", "does the key hold a line break or an accent?"
             )
-        self._limits = limits
-        self._sessions: dict[asyncio.AbstractEventLoop, Any] = {}
+        self._headers = dict(headers)
+        self._usual = self._head(headers)
+        self._pools: dict[asyncio.AbstractEventLoop, Pool] = {}
         self._lock = threading.Lock()
 
     async def post(
@@ -49,103 +57,127 @@ class Transport:
             content = await reply.read() if reply.status == 200 else await reply.start()
             return reply.status, reply.headers, content
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self, path: str, body: Mapping[str, Any], total: float, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Reply]:
+    ) -> AbstractAsyncContextManager[Reply]:
         """Send JSON and hand out the reply while it arrives; leaving the block gives the connection back or cuts it.
 
-        headers: of this request alone, beside the transport's own: a signature, for example.
+        headers: of this request alone, in the place of the transport's own of that name: a signature, for example.
         """
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(
-            total=max(total, 0.001), sock_connect=self._limits.connect, sock_read=self._limits.idle
-        )
-        content = msgspec.json.encode(body)
-        if not is_target(path):
-            raise unsent(f"{path!r} is no path below the base URL")
-        if wrong := [name for name, value in (headers or {}).items() if not is_line(name + value)]:
-            raise unsent(f"the header {wrong[0]!r} is not one line of plain text")
-        try:
-            if self._literal:
-                await self._route.addresses(self._place.host, self._place.port)
-            async with self._session().post(
-                self._base + path, data=content, headers=headers, timeout=timeout, allow_redirects=False
-            ) as response:
-                received = {name.lower(): value for name, value in response.headers.items()}
-                async with aclosing(self._bounded(response.content)) as pieces:
-                    yield Reply(response.status, received, pieces)
-        except TimeoutError as problem:
-            raise timed_out(not isinstance(problem, aiohttp.ConnectionTimeoutError)) from None
-        except aiohttp.ClientConnectorError as problem:
-            raise unreached(problem.strerror or type(problem).__name__) from None
-        except (aiohttp.ClientError, OSError) as problem:
-            raise broken(type(problem).__name__) from None
+        return _Exchange(self, (path, body, headers), total)
 
     async def close(self) -> None:
         """Close the connections that belong to the running event loop."""
         with self._lock:
-            session = self._sessions.pop(asyncio.get_running_loop(), None)
-        if session is not None:
-            await session.close()
+            pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.close()
 
     @property
     def active(self) -> int:
         """Connections of the running loop that are in use now; 0 when every call has ended (P9)."""
-        session = self._sessions.get(asyncio.get_running_loop())
-        return len(session.connector._acquired) if session is not None else 0
+        pool = self._pools.get(asyncio.get_running_loop())
+        return pool.active if pool is not None else 0
 
-    def _session(self) -> Any:
-        import aiohttp
-
+    def pool(self) -> Pool:
+        """Return the running loop's connections."""
         loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is None or session.closed:
-            session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    limit_per_host=0,
-                    use_dns_cache=False,
-                    keepalive_timeout=30,
-                    resolver=_resolver(self._route),
-                    ssl=self._route.trust or True,
-                ),
-                headers={**self._headers, "Content-Type": "application/json", "Accept-Encoding": "identity"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                raise_for_status=False,
-                auto_decompress=False,
-            )
+        found = self._pools.get(loop)
+        if found is None:
+            from .pool import Pool
+
             with self._lock:
-                self._sessions[loop] = session
-        return session
+                # Loops that have ended leave nothing behind but this entry.
+                self._pools = {other: pool for other, pool in self._pools.items() if not other.is_closed()}
+                found = self._pools[loop] = Pool(self._place, self._limits, self._route)
+        return found
 
-    async def _bounded(self, content: Any) -> AsyncGenerator[bytes]:
-        size = 0
-        async for piece in content.iter_any():
-            size += len(piece)
-            if size > MAX_BYTES:
-                raise too_long()
-            yield piece
+    def request(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> tuple[bytes, ...]:
+        """Return the bytes of a request. Raises ProviderError for a path or a header that would be more than that."""
+        if not is_target(path):
+            raise unsent(f"{path!r} is no path below the base URL")
+        usual = self._usual
+        if headers:
+            if wrong := _not_headers(headers):
+                raise unsent(f"the header {wrong!r} is not one line of plain text")
+            usual = self._head(_over(self._headers, headers))
+        content = msgspec.json.encode(body)
+        head = f"POST {self._place.path}{path}{usual}{len(content)}\r\n\r\n".encode("ascii")
+        return (head + content,) if len(content) < _JOINED_BYTES else (head, content)
+
+    def _head(self, headers: Mapping[str, str]) -> str:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in _over(_OURS, headers).items())
+        return f" HTTP/1.1\r\nHost: {self._place.authority}\r\n{lines}Content-Length: "
 
 
-def _resolver(route: Route) -> Any:
-    import socket
+class _Exchange(AbstractAsyncContextManager[Reply]):
+    """One call, as a block."""
 
-    from aiohttp.abc import AbstractResolver, ResolveResult
+    __slots__ = ("_asked", "_connection", "_pieces", "_pool", "_total", "_transport")
 
-    class Checked(AbstractResolver):
-        async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-            return [
-                ResolveResult(
-                    hostname=host, host=address, port=port, proto=0, flags=socket.AI_NUMERICHOST,
-                    family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                )
-                for address in await route.addresses(host, port)
-            ]  # fmt: skip
+    def __init__(self, transport: Transport, asked: tuple[Any, Any, Any], total: float) -> None:
+        self._transport, self._asked, self._total = transport, asked, max(total, 0.001)
+        self._connection: Connection | None = None
 
-        async def close(self) -> None:
-            return None
+    async def __aenter__(self) -> Reply:
+        parts = self._transport.request(*self._asked)
+        self._pool = pool = self._transport.pool()
+        deadline = asyncio.get_running_loop().time() + self._total
+        pool.active += 1
+        try:
+            self._connection = connection = await pool.take(self._total)
+            connection.send(*parts, deadline=deadline)
+            await connection.head()
+        except BaseException:
+            self._leave()
+            raise
+        self._pieces = _Pieces(connection)
+        if connection.headers.get("content-encoding", "identity") != "identity":
+            self._pieces.unreadable = odd("sent a compressed answer, which was not asked for")
+        return Reply(connection.status, connection.headers, self._pieces)
 
-    return Checked()
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pieces.connection = None
+        self._leave()
+
+    def _leave(self) -> None:
+        self._pool.active -= 1
+        if self._connection is not None:
+            self._pool.give_back(self._connection)
+
+
+class _Pieces:
+    """The body of one reply, for as long as its block lasts."""
+
+    __slots__ = ("connection", "unreadable")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection: Connection | None = connection
+        self.unreadable: ProviderError | None = None
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.connection is None:
+            raise broken("it was left")
+        if self.unreadable is not None:
+            if self.connection.status == 200:
+                raise self.unreadable
+            raise StopAsyncIteration  # a refusal: its status says enough
+        if piece := await self.connection.piece():
+            return piece
+        raise StopAsyncIteration
+
+
+def _over(usual: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Put headers in the place of those of the same name, whatever its case."""
+    names = {name.lower() for name in own}
+    return {name: value for name, value in usual.items() if name.lower() not in names} | dict(own)
+
+
+def _not_headers(headers: Mapping[str, str]) -> str:
+    """Return the name of a header that cannot be sent, or is the transport's own business; empty when all can."""
+    return next((name for name, value in headers.items() if name.lower() in _FRAMING or not is_header(name, value)), "")

@@ -25,6 +25,17 @@ def unreached(why: str) -> ProviderError:
     )
 
 
+def untrusted(why: str) -> ProviderError:
+    """Build the error for a host that is not who it should be, or speaks no TLS of ours. Trying again does not help."""
+    return _unheard(
+        ProviderError(
+            f"the provider cannot be reached safely: {why}",
+            "is its certificate for this host name, and from an authority that this machine trusts?",
+            code="provider_connection",
+        )
+    )
+
+
 def refused(host: str, kind: str, setting: str) -> ProviderError:
     """Build the error for a host whose address is not open. It never says which address that is."""
     what = kind if kind.startswith("an ") else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} address"

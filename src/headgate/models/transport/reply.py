@@ -49,5 +49,10 @@ class Reply:
         return bytes(body[:ERROR_BYTES])
 
 
+def odd(what: str) -> ProviderError:
+    """Build the error for bytes that are no answer; `what` completes "the provider …"."""
+    return ProviderError(f"the provider {what}", code="provider_protocol", retryable=True)
+
+
 def too_long(limit: int = MAX_BYTES) -> ProviderError:
     return ProviderError(f"the provider sent more than {limit} bytes", code="provider_protocol")

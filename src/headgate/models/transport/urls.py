@@ -19,6 +19,7 @@ _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PATH = re.compile(r"(/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
 _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:/|\?|$)", re.IGNORECASE)
 
 
@@ -70,9 +71,9 @@ def is_target(path: str) -> bool:
     return _TARGET.fullmatch(path) is not None and not _DOTS.search(path)
 
 
-def is_line(text: str) -> bool:
-    """Whether a text can be a header: printable ASCII and nothing else."""
-    return text.isascii() and text.isprintable()
+def is_header(name: str, value: str) -> bool:
+    """Whether both can be sent: a token, and one line of printable ASCII."""
+    return _TOKEN.fullmatch(name) is not None and value.isascii() and value.isprintable()
 
 
 def _is_host(host: str, bracketed: bool) -> bool:
