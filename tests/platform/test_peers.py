@@ -30,7 +30,7 @@ def fail(found: Peers) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():
+        while not true():  # noqa: ASYNC110  it is another process's news
             await asyncio.sleep(0.01)
 
 

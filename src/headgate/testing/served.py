@@ -79,6 +79,8 @@ def serving(root: Path, **environment: str) -> Iterator[Served]:
     assert process.stdout is not None
     said = process.stdout.readline().decode()
     if "http://" not in said:
+        process.stdout.close()
+        process.wait(40)
         raise AssertionError(f"the server did not start: {said} {log.read_text()[-3000:]}")
     url = said.split("serves on ")[1].split()[0]
     try:
