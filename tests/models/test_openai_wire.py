@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from headgate.kernel import Answer, Denied, Exhausted, InvalidInput, Passage, Unavailable, Usage
-from headgate.models import Call, ProviderError, chunk, completion, error_body, final_chunk, usage_chunk
+from headgate.models import Asked, Call, ProviderError
+from headgate.models.edges.openai_chat import Encoder, completion, error_body
 from headgate.models.sse import EventParser
 from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request, error_of
 
@@ -87,7 +88,7 @@ def test_unknown_fields_survive_both_ways() -> None:
     choice = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": {"content": []}}
     _, end = decode({"choices": [choice], "service_tier": "flex"}, CALL)
     assert end.extra["service_tier"] == "flex"
-    assert end.extra["message"] == {"reasoning": "because"}
+    assert end.extra["message"] == {"reasoning_content": "because"}
     assert end.usage.estimated
 
 
@@ -134,25 +135,101 @@ def test_a_retry_after_that_is_no_time_is_left_out(header: str) -> None:
     assert error_of(None, 429, {"retry-after": header}).retry_after is None
 
 
+def asked(**body: Any) -> Asked:
+    return Asked("support", 1, ANSWER.trace_id, {"model": "support", **body})
+
+
+def chunks(raw: bytes) -> list[Any]:
+    """Return the decoded chunks of a stream, which must end with `[DONE]`."""
+    found = EventParser().feed(raw)
+    assert found.pop() == "[DONE]"
+    return [json.loads(data) for data in found]
+
+
 def test_the_official_client_reads_our_answers() -> None:
     openai = pytest.importorskip("openai.types.chat")
-    whole = openai.ChatCompletion.model_validate(completion(ANSWER, model="support", created=1), strict=True)
+    whole = openai.ChatCompletion.model_validate(completion(ANSWER, asked()), strict=True)
     assert whole.choices[0].message.content == "Within 30 days. [1]"
     assert whole.usage.total_tokens == 15
     assert whole.headgate["sources"] == [{"n": 1, "source": "corpus/returns", "heading": "Returns"}]
-    for piece in (
-        chunk("t", {"role": "assistant", "content": ""}, model="support", created=1),
-        chunk("t", {"content": "Within"}, model="support", created=1),
-        final_chunk(ANSWER, model="support", created=1),
-        usage_chunk(ANSWER, model="support", created=1),
-    ):
-        openai.ChatCompletionChunk.model_validate(piece, strict=True)
+    encoder = Encoder(asked(stream_options={"include_usage": True}))
+    raw = encoder.start() + encoder.reasoning("Hm.") + encoder.text('Within "30"') + encoder.end(ANSWER)
+    read = [openai.ChatCompletionChunk.model_validate(piece, strict=True) for piece in chunks(raw)]
+    assert [piece.choices[0].delta.content for piece in read[:3]] == ["", None, 'Within "30"']
+    assert read[1].choices[0].delta.reasoning_content == "Hm."
+    assert read[3].choices[0].finish_reason == "stop"
+    assert not read[4].choices
+    assert read[4].usage is not None
+    assert read[4].usage.total_tokens == 15
+
+
+CALLED = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"q": 1}'}}
+RICH = Answer(
+    "",
+    "answered",
+    "sha256:" + "a" * 64,
+    "f" * 32,
+    finish_reason="tool_calls",
+    usage=Usage(10, 5),
+    extra={
+        "message": {"tool_calls": [{"index": 0, **CALLED}], "reasoning_content": "Hm."},
+        "choice": {"logprobs": {"content": []}},
+        "choices": [{"index": 1, "message": {"role": "assistant", "content": "Other"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 4}},
+        "service_tier": "default",
+    },
+)
+
+
+def test_tool_calls_further_choices_and_unknown_fields_reach_the_client_whole() -> None:
+    body = completion(RICH, asked())
+    assert body["choices"][0]["message"]["tool_calls"] == [CALLED]
+    assert body["choices"][0]["message"]["content"] is None
+    assert body["choices"][0]["logprobs"] == {"content": []}
+    assert body["choices"][1]["message"]["content"] == "Other"
+    assert body["usage"]["prompt_tokens_details"] == {"cached_tokens": 4}
+    assert body["service_tier"] == "default"
+
+
+@pytest.mark.parametrize("streamed_reasoning", [True, False])
+def test_a_stream_says_at_its_end_what_was_not_said_before(streamed_reasoning: bool) -> None:
+    encoder = Encoder(asked())
+    raw = encoder.start() + (encoder.reasoning("Hm.") if streamed_reasoning else b"") + encoder.end(RICH)
+    found = chunks(raw)
+    choices = [choice for piece in found for choice in piece["choices"]]
+    assert "".join(choice["delta"].get("reasoning_content", "") for choice in choices) == "Hm."
+    ended = {choice["index"]: choice for choice in choices if choice["finish_reason"]}
+    assert ended[0]["delta"]["tool_calls"] == [{"index": 0, **CALLED}]
+    assert ended[0]["finish_reason"] == "tool_calls"
+    assert ended[1]["delta"]["content"] == "Other"
+    assert found[-1]["service_tier"] == "default"
 
 
 def test_a_blocked_answer_ends_with_the_wires_own_reason() -> None:
     blocked = Answer("No.", "blocked", "sha256:" + "a" * 64, "t")
-    assert completion(blocked, model="m", created=1)["choices"][0]["finish_reason"] == "content_filter"
-    assert final_chunk(blocked, model="m", created=1)["choices"][0]["finish_reason"] == "content_filter"
+    assert completion(blocked, asked())["choices"][0]["finish_reason"] == "content_filter"
+    assert chunks(Encoder(asked()).end(blocked))[-1]["choices"][0]["finish_reason"] == "content_filter"
+
+
+def test_streamed_choices_and_reasoning_are_put_together() -> None:
+    decoder = StreamDecoder(CALL)
+    pieces: list[Any] = [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "reasoning": "H"}}]},
+        {"choices": [{"index": 0, "delta": {"reasoning_content": "m"}}, {"index": 1, "delta": {"content": "B"}}]},
+        {"choices": [{"index": 0, "delta": {"content": "A"}, "logprobs": {"content": [{"token": "A"}]}}]},
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **CALLED}]}}]},
+        {"choices": [{"index": 1, "delta": {"content": "C"}, "finish_reason": "stop"}]},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    ]
+    deltas = [decoder.feed(piece) for piece in pieces]
+    assert [delta and (delta.text, delta.reasoning) for delta in deltas] == [
+        ("", "H"), ("", "m"), ("A", ""), ("", ""), ("", ""), None,
+    ]  # fmt: skip
+    end = decoder.end()
+    assert end.extra["message"]["reasoning_content"] == "Hm"
+    assert end.extra["message"]["tool_calls"][0]["function"] == CALLED["function"]
+    assert end.extra["choice"]["logprobs"] == {"content": [{"token": "A"}]}
+    assert [choice["message"]["content"] for choice in end.extra["choices"]] == ["BC"]
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def test_an_answer_keeps_calls_thoughts_usage_and_what_is_not_known() -> None:
 
 def test_a_stream_ends_as_the_whole_answer_does() -> None:
     decoder = StreamDecoder(CALL)
-    texts = [delta.text for event in EVENTS if isinstance(delta := decoder.feed(event), Delta)]
+    texts = [delta.text for event in EVENTS if isinstance(delta := decoder.feed(event), Delta) and delta.text]
     assert texts == ["Sun", "ny"]
     assert decoder.finished
     streamed, (_, whole) = decoder.end(), decode(ANSWER, CALL)

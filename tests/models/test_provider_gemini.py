@@ -197,7 +197,7 @@ def test_an_answer_keeps_calls_thoughts_usage_and_what_is_not_known() -> None:
 def test_a_stream_ends_as_the_whole_answer_does() -> None:
     decoder = StreamDecoder(CALL)
     chunks = [answer([part], None) for part in PARTS] + [answer([], usageMetadata=USAGE)]
-    texts = [delta.text for chunk in chunks if isinstance(delta := decoder.feed(chunk), Delta)]
+    texts = [delta.text for chunk in chunks if isinstance(delta := decoder.feed(chunk), Delta) and delta.text]
     assert texts == ["Sun", "ny"]
     streamed, (_, whole) = decoder.end(), decode(answer(PARTS, usageMetadata=USAGE), CALL)
     assert [call.pop("index") for call in streamed.extra["message"]["tool_calls"]] == [0, 1]

@@ -105,7 +105,7 @@ def test_any_stream_is_an_answer_or_a_provider_error(wire: str, data: st.DataObj
     try:
         for chunk in chunks if isinstance(chunks, list) else [chunks]:
             delta = decoder.feed(chunk)
-            assert delta is None or (isinstance(delta.text, str) and delta.text)
+            assert delta is None or (isinstance(delta.text, str) and isinstance(delta.reasoning, str))
         sound(decoder.end())
     except ProviderError:
         return

@@ -90,11 +90,26 @@ def test_a_prompt_that_shows_no_sources_is_given_none() -> None:
     assert fitted.dropped_passages == 0
 
 
-def test_only_role_and_text_of_a_message_go_on() -> None:
-    content = [{"type": "text", "text": "What is"}, {"type": "text", "text": "this?"}]
-    fitted = fit(compile_prompt("p", {"messages": [{"role": "system", "text": "S"}]}),
-                 [{"role": "user", "content": content, "name": "ann", "tool_calls": []}], (), {}, 2000)  # fmt: skip
-    assert fitted.messages[-1] == {"role": "user", "content": "What is\nthis?"}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+
+
+def test_messages_go_on_with_their_parts_calls_and_unknown_fields() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    conversation: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"type": "text", "text": "What is this?"}, PICTURE], "name": "person_a"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "a cat"},
+    ]
+    document = {"messages": [{"role": "system", "text": "S"}]}
+    assert fit(compile_prompt("p", document), conversation, (), {}, 5000).messages[1:] == conversation
+
+
+def test_a_prompt_that_wraps_the_question_keeps_its_pictures() -> None:
+    document = {"messages": [{"role": "user", "text": "Answer: {{ question }}"}]}
+    asked = [{"role": "user", "content": [{"type": "text", "text": "What?"}, PICTURE]}]
+    fitted = fit(compile_prompt("p", document), asked, (), {"question": "What?"}, 5000)
+    assert fitted.messages == [{"role": "user", "content": [{"type": "text", "text": "Answer: What?"}, PICTURE]}]
+    assert fitted.tokens > 1000
 
 
 def test_few_shot_pairs_stand_between_prompt_and_conversation() -> None:

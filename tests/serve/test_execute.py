@@ -57,13 +57,13 @@ async def test_a_record_holds_the_whole_request(built: World) -> None:
     json.dumps([kept.payload, kept.stages, kept.attributes])
 
 
-async def test_the_model_is_given_the_prompt_and_not_the_clients_settings(built: World) -> None:
+async def test_the_model_is_given_the_prompt_and_what_it_leaves_open_of_the_clients_settings(built: World) -> None:
     await built.ask(
         "Hello there", temperature=1.9, model="x", logit_bias={"1": 2}, max_tokens=50, user="ann@example.com"
     )
     body = built.one.calls[0].body
     assert body["messages"][0] == {"role": "system", "content": "Be kind."}
-    assert body == {"messages": body["messages"], "temperature": 0, "max_tokens": 50}
+    assert body == {"messages": body["messages"], "temperature": 0, "max_tokens": 50, "logit_bias": {"1": 2}}
 
 
 async def test_sources_are_given_only_to_prompts_that_show_them(world: World) -> None:
@@ -166,7 +166,11 @@ async def test_without_a_queue_the_hold_is_only_said(built: World) -> None:
         {"messages": [{"role": "user", "content": "x"}], "n": 3}, {}, {"messages": [{"role": "user"}]},
         {"messages": [{"role": "user", "content": "x"}], "temperature": "hot"},
         {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
-        {"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]},
+        {"messages": [{"role": "user", "content": "x"}], "n": True},
+        {"messages": [{"role": "user", "content": "x"}], "store": True},
+        {"messages": [{"role": "user", "content": "x"}], "fallbacks": ["other"]},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "web_search"}]},
+        {"messages": [{"role": "user", "content": "x"}], "modalities": ["text", "audio"]},
     ],
 )  # fmt: skip
 async def test_what_is_no_conversation_is_not_answered(built: World, body: dict[str, Any]) -> None:

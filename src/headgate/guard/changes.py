@@ -14,7 +14,14 @@ from headgate.kernel import HeadgateError, plugins
 def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Tell what changed guard by guard: `input guard injection: action block → flag`, `output guard terms: removed`."""
     guards = [told for side in ("input", "output") for told in _side(side, old.get(side, ()), new.get(side, ()))]
-    return guards + explain_targets(old, new)
+    return guards + _accepts(old.get("accept"), new.get("accept")) + explain_targets(old, new)
+
+
+def _accepts(old: Sequence[str] | None, new: Sequence[str] | None) -> list[str]:
+    if old == new:
+        return []
+    was, now = ("as the guards say" if names is None else ", ".join(names) or "text only" for names in (old, new))
+    return [f"accepts beside text: {was} → {now}"]
 
 
 def _side(side: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -44,6 +44,8 @@ class OutputStream:
         self._pending = ""
         self._reply: str | None = None
         self.blocked: Verdict | None = None
+        self.changed = False
+        """Whether something that left was masked."""
 
     def feed(self, delta: str) -> str:
         """Take a piece of the answer; return what has passed every guard. After a block nothing comes any more."""
@@ -75,6 +77,7 @@ class OutputStream:
         outcome = inspect([guard for _, guard in self._live], self._pending, "output")
         for (index, _), said in zip(self._live, outcome.verdicts, strict=True):
             self._note(index, said)
+        self.changed = self.changed or outcome.text != self._pending
         self.blocked, self._reply, self._pending = outcome.blocked, outcome.reply, ""
         return outcome.text
 
@@ -135,6 +138,7 @@ class OutputStream:
         self._pending = self._pending[cut:]
         self._tail = (self._tail + raw)[-_CONTEXT:]
         inside = [Found(max(0, part.start), part.end, part.type) for part in spans if 0 < part.end <= cut]
+        self.changed = self.changed or bool(inside)
         return mask(raw, inside) if inside else raw
 
     def _note(self, index: int, said: Verdict) -> None:

@@ -18,15 +18,23 @@ from headgate.platform import Gateway, Inference, Known, Performer, Telemetry, a
 from .api import PREFIX, Api, send_problem
 from .callers import Door
 from .chat import Chat
+from .embeddings import PATH as EMBEDDINGS
+from .embeddings import Embeddings
 from .exchange import Exchange, Gone, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
+from .guardrails import PATH as CHECKS
+from .guardrails import Guardrails
 from .inference import PATHS, Invocations, OpenInference, Scoring, inference_error, mlflow_error
 from .inference import PREFIX as MODELS
 from .logs import LogWriter
 from .meters import CONTENT_TYPE, Meters
+from .models import PATH as LISTED
+from .models import Models
 from .otlp import Otlp
 
 log = logging.getLogger("headgate.http")
 _CLIENT_LEFT = 499
+USUAL = "/v1/chat/completions"
+"""The wire whose errors are understood by clients of `/v1` that speak no other."""
 Route = Callable[[Exchange], Awaitable[None]]
 
 
@@ -51,18 +59,23 @@ class App:
         self.meters.watch(gateway.targets.snapshot)
         self.otlp = Otlp(Telemetry(embedded.store), self.meters)
         trace_ids = TraceIds()
-        self.chat, self.api = Chat(gateway, self.meters, trace_ids), Api(performer, version)
+        self.chats = {path: Chat(gateway, self.meters, trace_ids, edge) for path, edge in gateway.edges.items()}
+        self.models, self.api = Models(gateway), Api(performer, version)
+        self.guardrails = Guardrails(gateway, self.meters, trace_ids)
+        self.embeddings = Embeddings(gateway, self.meters, trace_ids)
         self.inference = Inference(gateway)
         scoring = Scoring(self.inference, self.meters, trace_ids)
-        self.models = OpenInference(scoring, version, self._is_ready)
+        self.predictors = OpenInference(scoring, version, self._is_ready)
         self.invocations = Invocations(scoring, version, self._is_ready)
         self.ready = False
         self.measured: Callable[[], Awaitable[bytes]] | None = None
         """Renders the meters of this process and its siblings; None for a process alone."""
         self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
         self.routes: dict[str, tuple[str, Route]] = {
-            "/v1/chat/completions": ("POST", self._completions),
-            "/v1/models": ("GET", self._models),
+            **{path: ("POST", self._converse) for path in self.chats},
+            LISTED: ("GET", self._models),
+            CHECKS: ("POST", self._checks),
+            EMBEDDINGS: ("POST", self._embeddings),
             "/v1/traces": ("POST", self._traces),
             "/invocations": ("POST", self._invocations),
             "/ping": ("GET", self.invocations.ping),
@@ -125,8 +138,10 @@ class App:
             await route(exchange)
         elif exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))
+        elif exchange.path.startswith(f"{LISTED}/"):
+            await self.models.show(exchange, await self._known(exchange))
         elif _below(exchange.path, MODELS):
-            await self.models.run(exchange, lambda: self._known(exchange))
+            await self.predictors.run(exchange, lambda: self._known(exchange))
         elif self.pages is not None and self.pages.owns(exchange.path, exchange.headers.get("accept", "")):
             await self._page(exchange, self.pages)
         else:
@@ -140,11 +155,17 @@ class App:
     async def _known(self, exchange: Exchange) -> Known:
         return await self.gateway.identify(self.door.caller(exchange.headers, exchange.peer))
 
-    async def _completions(self, exchange: Exchange) -> None:
-        await self.chat.completions(exchange, await self._known(exchange))
+    async def _converse(self, exchange: Exchange) -> None:
+        await self.chats[exchange.path].converse(exchange, await self._known(exchange))
+
+    async def _checks(self, exchange: Exchange) -> None:
+        await self.guardrails.checks(exchange, await self._known(exchange))
+
+    async def _embeddings(self, exchange: Exchange) -> None:
+        await self.embeddings.create(exchange, await self._known(exchange))
 
     async def _models(self, exchange: Exchange) -> None:
-        await self.chat.models(exchange, await self._known(exchange))
+        await self.models.list(exchange, await self._known(exchange))
 
     async def _invocations(self, exchange: Exchange) -> None:
         await self.invocations.invoke(exchange, await self._known(exchange))
@@ -174,10 +195,9 @@ class App:
         exchange.facts["error"] = error.code
         envelope = self._envelope(exchange.path)
         self.meters.failed(self._label(exchange.path), error.status)
-        if exchange.status and exchange.path.startswith("/v1/"):
-            await self.chat.broken(exchange, error)
-        elif exchange.status:
-            return
+        if exchange.status:
+            if exchange.ending is not None:
+                await exchange.write(exchange.ending(error))
         elif envelope is not None:
             await exchange.bytes(error.status, encode(envelope(error)), b"application/json", error_headers(error))
         else:
@@ -186,7 +206,8 @@ class App:
     def _envelope(self, path: str) -> Callable[[HeadgateError], dict[str, Any]] | None:
         """Return what writes errors as the wire addressed does; None for ours."""
         if path.startswith("/v1/"):
-            return self.chat.wire.error_body  # type: ignore[no-any-return]
+            found = next((edge for at, edge in self.gateway.edges.items() if _below(path, at)), None)
+            return (found or self.gateway.edges[USUAL]).error_body
         if _below(path, MODELS):
             return inference_error
         return mlflow_error if path in PATHS else None

@@ -1,7 +1,7 @@
-"""`POST /v1/chat/completions` and `GET /v1/models`: OpenAI's wire on the gateway, streamed and not. Called by the app.
+"""Conversations over HTTP: OpenAI's chat and responses, Anthropic's messages, each streamed or not. Called by the app.
 
-Errors have the wire's own envelope. A stream ends exactly once: final chunk, usage when asked, `[DONE]`, or an error
-event and `[DONE]` (P8). A client that leaves cancels everything upstream (P9).
+What differs between wires is in their edges; here is what they share. A stream ends exactly once, in its wire's own
+terms (P8). A client that leaves cancels everything upstream (P9).
 """
 
 from __future__ import annotations
@@ -10,38 +10,29 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
 
-from headgate.kernel import Answer, Event, Final, HeadgateError, Text, Unavailable, units
-from headgate.platform import Gateway, Known, Turn
+from headgate.kernel import Answer, Event, Final, Text, Unavailable, units
+from headgate.platform import Asked, Edge, Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
-from .exchange import Exchange, Gone, TraceIds, encode, limit_headers
+from .exchange import Exchange, Gone, TraceIds, limit_headers
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
 _SSE = b"text/event-stream; charset=utf-8"
-_DONE = b"data: [DONE]\n\n"
 
 
 class Chat:
-    """The chat routes of one gateway."""
+    """One wire of one gateway."""
 
-    def __init__(self, gateway: Gateway, meters: Meters, trace_ids: TraceIds) -> None:
-        self.gateway, self.meters, self.wire = gateway, meters, gateway.wire
+    def __init__(self, gateway: Gateway, meters: Meters, trace_ids: TraceIds, edge: Edge) -> None:
+        self.gateway, self.meters, self.edge = gateway, meters, edge
         self.trace_ids = trace_ids
-        self.started = int(time.time())
 
-    async def models(self, exchange: Exchange, known: Known) -> None:
-        data = [
-            {"id": name, "object": "model", "created": self.started, "owned_by": "headgate"}
-            for name in self.gateway.models(known)
-        ]
-        await exchange.json(200, {"object": "list", "data": data})
-
-    async def completions(self, exchange: Exchange, known: Known) -> None:
-        """Answer one chat. Raises HeadgateError before anything was sent, Gone when the client left."""
-        body = decode_object(await exchange.body(CHAT_LIMIT))
+    async def converse(self, exchange: Exchange, known: Known) -> None:
+        """Answer one request. Raises HeadgateError before anything was sent, Gone when the client left."""
+        sent = decode_object(await exchange.body(CHAT_LIMIT))
+        body = self.edge.decode_request(sent)
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
         session = exchange.headers.get("x-headgate-session", "")[:128]
         turn = await self.gateway.open(known, body, trace_id, session)
@@ -49,72 +40,58 @@ class Chat:
         exchange.facts["trace"] = trace_id
         if known.principal.key_id:
             exchange.facts["key"] = known.principal.key_id
+        asked = Asked(body["model"], int(time.time()), trace_id, sent)
         self.meters.in_flight.inc()
         try:
             async with _while_connected(exchange), aclosing(turn.events()) as events:  # type: ignore[type-var]
                 if turn.request.stream:
-                    await self._stream(exchange, turn, events)
+                    await self._stream(exchange, turn, events, asked)
                 else:
-                    await self._whole(exchange, turn, events)
+                    await self._whole(exchange, turn, events, asked)
         finally:
             self.meters.in_flight.dec()
 
-    async def _whole(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event]) -> None:
+    async def _whole(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event], asked: Asked) -> None:
         answer = await _end(events)
         self._count(exchange, turn, answer)
         if answer.status == "error":
             raise _failed(answer)
-        data = self.wire.completion(answer, model=turn.request.body["model"], created=int(time.time()))
-        await exchange.json(200, data, _headers(turn, answer))
+        await exchange.json(200, self.edge.completion(answer, asked), _headers(turn, answer))
 
-    async def _stream(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event]) -> None:
-        """Send chunks. The head is sent with the first event, so that an error before it keeps its status."""
-        model, created, trace_id = turn.request.body["model"], int(time.time()), turn.request.id
-        first = await anext(events)
-        ended = first.answer if isinstance(first, Final) else None
+    async def _stream(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event], asked: Asked) -> None:
+        """Send events. The head is sent with the first one, so that an error before it keeps its status."""
+        event = await anext(events)
+        ended = event.answer if isinstance(event, Final) else None
         if ended is not None and ended.status == "error":
             self._count(exchange, turn, ended)
             raise _failed(ended)
         head = [(b"content-type", _SSE), (b"cache-control", b"no-store"), *_headers(turn, ended)]
+        encoder = self.edge.encoder(asked)
+        exchange.ending = encoder.error
         await exchange.start(200, head)
-        chunk = self.wire.chunk(trace_id, {"role": "assistant", "content": ""}, model=model, created=created)
-        await exchange.write(_event(chunk), more=True)
-        if isinstance(first, Text):
-            await self._piece(exchange, first.text, (trace_id, model, created))
-            async for event in events:
-                if isinstance(event, Final):
-                    ended = event.answer
-                else:
-                    await self._piece(exchange, event.text, (trace_id, model, created))
-        elif ended is not None and ended.text:
-            await self._piece(exchange, ended.text, (trace_id, model, created))
-        if ended is None:
-            raise Unavailable("the answer stopped before its end", code="stream_cut")
-        self._count(exchange, turn, ended)
-        await exchange.write(self._last(turn, ended, model, created))
-
-    async def _piece(self, exchange: Exchange, text: str, about: tuple[str, str, int]) -> None:
-        trace_id, model, created = about
-        chunk = self.wire.chunk(trace_id, {"content": text}, model=model, created=created)
-        await exchange.write(_event(chunk), more=True)
-
-    def _last(self, turn: Turn, answer: Answer, model: str, created: int) -> bytes:
-        """Return the proper end of a stream."""
-        if answer.status == "error":
-            return _event(self.wire.error_body(_failed(answer))) + _DONE
-        last = _event(self.wire.final_chunk(answer, model=model, created=created))
-        options = turn.request.body.get("stream_options")
-        if isinstance(options, dict) and options.get("include_usage") is True:
-            last += _event(self.wire.usage_chunk(answer, model=model, created=created))
-        return last + _DONE
-
-    async def broken(self, exchange: Exchange, error: HeadgateError) -> None:
-        """End a stream that has begun and cannot go on: an error event and `[DONE]`."""
-        await exchange.write(_event(self.wire.error_body(error)) + _DONE)
+        opening = encoder.start()
+        while not isinstance(event, Final):
+            piece = encoder.text(event.text) if isinstance(event, Text) else encoder.reasoning(event.text)
+            await exchange.write(opening + piece, more=True)
+            opening = b""
+            event = await _next(events)
+        answer = event.answer
+        if ended is not None and answer.text:
+            opening += encoder.text(answer.text)
+        self._count(exchange, turn, answer)
+        last = encoder.error(_failed(answer)) if answer.status == "error" else encoder.end(answer)
+        await exchange.write(opening + last)
 
     def _count(self, exchange: Exchange, turn: Turn, answer: Answer) -> None:
         self.meters.answered(turn.pin.app, turn.pin.environment, answer)
         exchange.facts |= {"outcome": answer.status, "route": answer.route, "cost_nano": answer.cost_nano}
+
+
+async def _next(events: AsyncIterator[Event]) -> Event:
+    event = await anext(events, None)
+    if event is None:
+        raise Unavailable("the answer stopped before its end", code="stream_cut")
+    return event
 
 
 @asynccontextmanager
@@ -157,14 +134,10 @@ def _failed(answer: Answer) -> Unavailable:
     return Unavailable("the app could not answer", hint, code=answer.reason.partition(":")[0] or "error")
 
 
-def _event(data: dict[str, Any]) -> bytes:
-    return b"data: " + encode(data) + b"\n\n"
-
-
 def _headers(turn: Turn, answer: Answer | None) -> Headers:
     """Return our headers: which release and trace; of a whole answer also its route, cost, attempts and overhead."""
     headers = [
-        (b"x-headgate-release", turn.pin.release.encode()),
+        (b"x-headgate-release", turn.pin.release.encode() or b"none"),
         (b"x-headgate-trace", turn.request.id.encode()),
         (b"x-headgate-cache", b"none"),
     ]

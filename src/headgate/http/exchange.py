@@ -48,9 +48,12 @@ class TooLarge(InvalidInput):
 
 
 class Exchange:
-    """A request and its answer. `headers` holds the first value of each name, in lower case; `facts` go to the log."""
+    """A request and its answer. `headers` holds the first value of each name, in lower case; `facts` go to the log.
 
-    __slots__ = ("_receive", "_request_id", "_send", "facts", "headers", "method", "path", "scope", "status")
+    ending: what a stream that has begun writes when it cannot go on.
+    """
+
+    __slots__ = ("_receive", "_request_id", "_send", "ending", "facts", "headers", "method", "path", "scope", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
@@ -63,6 +66,7 @@ class Exchange:
         given = headers.get("x-request-id", "")
         self._request_id = given if 0 < len(given) <= 128 and _SEEN.issuperset(given) else ""
         self.status = 0
+        self.ending: Callable[[HeadgateError], bytes] | None = None
         self.facts: dict[str, Any] = {}
 
     @property

@@ -118,7 +118,12 @@ class Grounding:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a release answered, and everything needed to say why. `extra` holds upstream fields untouched."""
+    """What a release answered, and everything needed to say why.
+
+    extra: what the model gave beside its text, in OpenAI's words, all of it passed by the output guards: `message`
+    (tool calls, reasoning, refusal …), `choice` (log-probabilities …), `choices` (further ones of `n`), `usage` as the
+    provider counted, and fields that we do not know.
+    """
 
     text: str
     status: Status
@@ -152,10 +157,17 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of released reasoning: it has passed every output guard, and is no part of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
     """The end of every execution, exactly once: the whole answer."""
 
     answer: Answer
 
 
-Event = Text | Final
+Event = Text | Reasoning | Final

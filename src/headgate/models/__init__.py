@@ -1,6 +1,7 @@
 """Floor 2: whatever answers: providers that chat, runtimes that predict, embedders, their prices and wires."""
 
 from .call import Call, Delta, End, Provider, ProviderError
+from .edge import Asked, Edge, StreamEncoder
 from .embed import Embedder
 from .facts import STRICT, FactName, Facts, Feature, Strictness, TargetName, facts_of, stays_inside, told, weaker
 from .kinds.prices import compile_prices
@@ -11,14 +12,12 @@ from .providers.scripted import Scripted
 from .quoting import CANNOT, Quote, nearest_example, quote
 from .registry import Providers
 from .transport import PrivateHosts, private_hosts
-from .wires.openai_chat import chunk, completion, error_body, final_chunk, usage_chunk
 from .words import content_words, sentences, words
 
 __all__ = [
-    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Call", "Delta", "Embedder", "End", "FactName", "Facts", "Feature",
-    "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers", "Quote", "Scripted",
-    "ScriptedOptions", "Strictness", "TargetName", "Tokens", "bound", "bound_tokens", "chunk", "compile_prices",
-    "completion", "content_words", "cost", "error_body", "facts_of", "final_chunk", "listed_cost", "load_model",
-    "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "usage_chunk",
-    "weaker", "words",
+    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Asked", "Call", "Delta", "Edge", "Embedder", "End", "FactName",
+    "Facts", "Feature", "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers",
+    "Quote", "Scripted", "ScriptedOptions", "StreamEncoder", "Strictness", "TargetName", "Tokens", "bound",
+    "bound_tokens", "compile_prices", "content_words", "cost", "facts_of", "listed_cost", "load_model",
+    "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "weaker", "words",
 ]  # fmt: skip

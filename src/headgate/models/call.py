@@ -32,9 +32,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of the answer's text, never empty."""
+    """A piece of the answer: its text, or of the reasoning before it. Both empty: a piece of something else came (a
+    tool call, say), which is part of the end and only shows that the provider is at work."""
 
-    text: str
+    text: str = ""
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

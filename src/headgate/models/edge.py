@@ -22,6 +22,26 @@ class Asked:
     body: Mapping[str, Any]
 
 
+def about(answer: Answer) -> dict[str, Any]:
+    """Return our own field of an answer: release, trace, status, route, and the numbered sources that it cites."""
+    cited = set(answer.citations)
+    sources = [
+        {"n": number, "source": passage.source, "heading": passage.heading}
+        for number, passage in enumerate(answer.passages, 1)
+        if passage.source in cited
+    ]
+    found = {"release": answer.release, "trace": answer.trace_id, "status": answer.status, "route": answer.route}
+    return {**found, "sources": sources, **({"review": answer.review_id} if answer.review_id else {})}
+
+
+def said_by(answer: Answer) -> dict[str, Any]:
+    """Return what the message holds beside role and content; tool calls without the index that streams give them."""
+    message = dict(answer.extra.get("message") or {})
+    if calls := message.get("tool_calls"):
+        message["tool_calls"] = [{key: value for key, value in call.items() if key != "index"} for call in calls]
+    return message
+
+
 class StreamEncoder(Protocol):
     """Writes one streamed answer; every method returns the bytes to send, and exactly one of `end`, `error` is last."""
 

@@ -99,24 +99,36 @@ def _count(details: Any, name: str) -> int:
 def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> int:
     """Return the most that `attempts` calls with `body` can cost, in nano-dollars.
 
-    A token is at least one byte, so the body's bytes bound its input tokens; a part that is a link (an image, say)
-    counts as 20 000 tokens; output is the clamped limit times `n`. The trap: it holds only for providers that send
-    the clamped limit, as ours do.
+    A token is at least one byte, so the body's bytes bound its input tokens; a part that is no text counts as 20 000
+    tokens more, and a picture as no more than that, whatever its size; output is the clamped limit times `n`. The
+    trap: it holds only for providers that send the clamped limit, as ours do.
     """
     if price is None:
         return 0
-    choices = body.get("n")
-    output = output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
-    given = len(msgspec.json.encode(body)) + _PART_TOKENS * _other_parts(body)
+    output, given = _most_output(body), _most_input(body)
     dearest_in, dearest_out = price.most
     return -(-(given * dearest_in + output * dearest_out) // 1_000_000) * max(attempts, 1)
 
 
 def bound_tokens(body: Mapping[str, Any]) -> int:
     """Return the most tokens, given and got, that one call with `body` can use; the trap of `bound` holds here too."""
+    return _most_input(body) + _most_output(body)
+
+
+def _most_output(body: Mapping[str, Any]) -> int:
     choices = body.get("n")
-    output = output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
-    return len(msgspec.json.encode(body)) + _PART_TOKENS * _other_parts(body) + output
+    return output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
+
+
+def _most_input(body: Mapping[str, Any]) -> int:
+    size = len(msgspec.json.encode(body))
+    for part in _other_parts(body):
+        size += _PART_TOKENS
+        image = part.get("image_url") if isinstance(part, dict) else None
+        url = image.get("url") if isinstance(image, dict) else None
+        if isinstance(url, str) and url.startswith("data:image/"):
+            size -= len(url)
+    return size
 
 
 def output_limit(body: Mapping[str, Any]) -> int:
@@ -226,8 +238,8 @@ def _tiered(price: Any, tokens: Tokens) -> int | None:
     return -int(-(total * 10**9) // 1)
 
 
-def _other_parts(body: Mapping[str, Any]) -> int:
+def _other_parts(body: Mapping[str, Any]) -> list[Any]:
     messages = body.get("messages")
     contents = [message.get("content") for message in messages if isinstance(message, dict)] if messages else []
     parts = [part for content in contents if isinstance(content, list) for part in content]
-    return sum(1 for part in parts if not (isinstance(part, dict) and part.get("type") == "text"))
+    return [part for part in parts if not (isinstance(part, dict) and part.get("type") == "text")]

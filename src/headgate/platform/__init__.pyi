@@ -5,6 +5,10 @@ from .connection import live_server as live_server
 from .connection import run_operation as run_operation
 from .doctor import Finding as Finding
 from .doctor import examine as examine
+from .gateway import Asked as Asked
+from .gateway import Checked as Checked
+from .gateway import Edge as Edge
+from .gateway import Embedding as Embedding
 from .gateway import Gateway as Gateway
 from .gateway import Inference as Inference
 from .gateway import Prediction as Prediction

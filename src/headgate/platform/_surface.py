@@ -11,7 +11,10 @@ from typing import Any
 _MODULES = {
     "connection": ("LiveServer", "Remote", "connect", "live_server", "run_operation"),
     "doctor": ("Finding", "examine"),
-    "gateway": ("Gateway", "Inference", "Prediction", "Served", "Turn", "build_gateway"),
+    "gateway": (
+        "Asked", "Checked", "Edge", "Embedding", "Gateway", "Inference", "Prediction", "Served", "Turn",
+        "build_gateway",
+    ),
     "identity": ("Caller", "Identity", "Known", "unauthenticated"),
     "jobs": ("Clerk", "JobShow", "JobShown", "Worker", "show_job"),
     "perform": ("Performer",),

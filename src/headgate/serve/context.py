@@ -1,8 +1,9 @@
 """What a model is given: prompt, conversation and sources, fitted to a budget of tokens. Called by `execute`.
 
-Of a client's messages only role and text go on: what no guard looked at reaches no model. Tokens are estimated as UTF-8
-bytes / 4, rounded up, plus 4 a message. System messages and the last user message are always kept; the oldest turns
-go first; sources go last, the weakest first. It must not call anything.
+A client's messages go on as the guards let them pass, with their parts, calls and whatever else they hold. Tokens are
+estimated as UTF-8 bytes / 4, rounded up, 1 000 for a part that is no text, plus 4 a message. System messages and
+everything from the last user message on are always kept; the oldest turns go first; sources go last, the weakest first.
+It must not call anything.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from headgate.kernel import Passage, text_of
 from headgate.models import content_words
 
 from .prompt import Prompt
 
 _PER_MESSAGE = 4
+_PER_PART = 1000
 _SYSTEM = ("system", "developer")
 _FOLLOWS = re.compile(
     r"^(and|but|or|so|what about|how about|what if|then)\b|\b(it|they|that|those|this|one|there)\b", re.I
@@ -58,7 +62,7 @@ def fit(
     `values` fills the placeholders other than `sources`. What is always kept may exceed the budget by itself; then
     nothing else is in it.
     """
-    split = _split([{"role": item["role"], "content": text_of(item.get("content"))} for item in conversation])
+    split = _split(conversation)
     shown = passages if prompt.shows_sources else ()
     before, after = _frame(prompt, split, shown, values)
     said = sum(estimate(message) for message in split.history if message["role"] in _SYSTEM)
@@ -73,10 +77,20 @@ def fit(
 
 
 def estimate(message: Message) -> int:
-    """Return the estimated tokens of one message: UTF-8 bytes / 4, rounded up, plus 4."""
-    text = message["content"]
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return (size + 3) // 4 + _PER_MESSAGE
+    """Return the estimated tokens of one message: UTF-8 bytes / 4, rounded up, 1 000 a part that is no text, plus 4."""
+    content = message.get("content")
+    if isinstance(content, str) and len(message) == 2:
+        return (_bytes(content) + 3) // 4 + _PER_MESSAGE
+    parts = content if isinstance(content, list) else []
+    others = sum(1 for part in parts if part.get("type") != "text")
+    size = _bytes(text_of(content)) + sum(
+        len(msgspec.json.encode(value)) for key, value in message.items() if key not in ("role", "content")
+    )
+    return (size + 3) // 4 + others * _PER_PART + _PER_MESSAGE
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def numbered(passages: Sequence[Passage]) -> str:
@@ -116,9 +130,15 @@ def _frame(
         before += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
     asked = split.question
     if prompt.question is not None:
-        asked = {"role": "user", "content": prompt.question.render(filled)}
+        asked = {**asked, "content": _wrapped(asked["content"], prompt.question.render(filled))}
     after = [{"role": role, "content": template.render(filled)} for role, template in prompt.after]
     return before, [asked, *split.tail, *after]
+
+
+def _wrapped(content: Any, text: str) -> Any:
+    """Return the text that the prompt makes of a question, with the parts of the question that are no text."""
+    others = [part for part in content if part.get("type") != "text"] if isinstance(content, list) else []
+    return [{"type": "text", "text": text}, *others] if others else text
 
 
 def _newest(history: list[Message], room: int) -> tuple[list[Message], int, int]:

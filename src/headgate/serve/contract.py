@@ -18,7 +18,8 @@ from headgate.kernel import InvalidInput, units
 _WORD = re.compile(r"\w+")
 _ALIKE = 0.7
 _MAX_MESSAGES = 1000
-_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_MAX_CHOICES = 128
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", *_LIMITS)
 
@@ -90,31 +91,40 @@ def check_body(body: Mapping[str, Any]) -> None:
     asked = False
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
-        if role not in _ROLES:
-            hint = f"one of {', '.join(sorted(_ROLES))}; an app takes no tool messages"
-            raise InvalidInput(f"messages[{index}] has no role that an app knows", hint)
+        if not isinstance(role, str) or role not in _ROLES:
+            raise InvalidInput(
+                f"messages[{index}] has no role that an app knows", f"one of {', '.join(sorted(_ROLES))}"
+            )
         if role == "user" and message.get("content") is None:
             raise InvalidInput(f"messages[{index}] has no content")
         _check_content(message.get("content"), f"messages[{index}].content")
         asked = asked or role == "user"
     if not asked:
         raise InvalidInput("messages holds no message of the role user")
-    if body.get("n") not in (None, 1):
-        raise InvalidInput("an app gives one answer", "leave n out or send 1")
+    _check_numbers(body)
+
+
+def _check_numbers(body: Mapping[str, Any]) -> None:
     for name in _NUMBERS:
         if not isinstance(body.get(name), int | float | None):
             raise InvalidInput(f"{name} must be a number")
+    choices = body.get("n")
+    if choices is not None and (type(choices) is not int or not 1 <= choices <= _MAX_CHOICES):
+        raise InvalidInput(f"n must be a whole number from 1 to {_MAX_CHOICES}")
 
 
 def _check_content(content: Any, where: str) -> None:
-    """Accept text only: guards, which look at text, must have seen all that a model is given."""
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
         raise InvalidInput(f"{where} must be text or a list of parts")
-    for part in content:
-        if not (isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)):
-            raise InvalidInput(f"{where} holds a part that is not text", "this app reads text only")
+    for place, part in enumerate(content):
+        if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+            raise InvalidInput(
+                f"{where}[{place}] must be a part with a type", 'for example {"type": "text", "text": "…"}'
+            )
+        if part["type"] == "text" and not isinstance(part.get("text"), str):
+            raise InvalidInput(f"{where}[{place}].text must be text")
 
 
 def _words(text: str) -> frozenset[str]:

@@ -15,10 +15,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from headgate.guard import Guard, Outcome, inspect
-from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text, Verdict
+from headgate.guard import Nested
+from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text
 
 from .budget import Lease
+from .carried import check_carried, readable
 from .context import in_context
 from .contract import check_body
 from .journey import Journey, TurnedAway
@@ -28,20 +29,21 @@ from .record import record
 from .route import destination
 from .runtime import Runtime
 from .snapshot import Snapshot
-from .speak import speak
+from .speak import Piece, speak
+from .verify import must_hold
 
 _CLIENT_LEFT = 499
-_GRAVITY = {"skipped": 0, "pass": 1, "error_allowed": 2, "mask": 3, "error_blocked": 4, "block": 5}
 
 
 async def execute(
     snapshot: Snapshot, request: Request, runtime: Runtime, leases: list[Lease] | None = None
 ) -> AsyncGenerator[Event, None]:
-    """Answer one request: any number of `Text`, then exactly one `Final` whose text is what was released.
+    """Answer one request: any number of `Text` and `Reasoning`, then one `Final` whose text is what was released.
 
-    Raises InvalidInput for a body that is no conversation and Exhausted for a used-up budget, both before any event.
-    Whatever else goes wrong is an answer: the safe template, status `error`. Close the iterator or cancel the task
-    when the client leaves: the call upstream is cancelled, what it used is settled, and the leaving is recorded.
+    Raises InvalidInput for a body that is no conversation, or asks for what the policy does not accept, and Exhausted
+    for a used-up budget, both before any event. Whatever else goes wrong is an answer: the safe template, status
+    `error`. Close the iterator or cancel the task when the client leaves: the call upstream is cancelled, what it used
+    is settled, and the leaving is recorded.
     leases: where what is reserved is noted, for whoever tells the client what is left of its limits.
     """
     journey = Journey(snapshot, request, runtime)
@@ -50,9 +52,12 @@ async def execute(
     try:
         async with aclosing(_safely(journey)) as pieces:
             async for piece in pieces:
-                journey.release(piece)
+                if isinstance(piece, str):
+                    if not piece:
+                        continue
+                    journey.release(piece)
                 began = journey.micros()
-                yield Text(piece)
+                yield Text(piece) if isinstance(piece, str) else piece
                 journey.away_us += journey.micros() - began
     except TurnedAway as turned:
         journey.end("error", turned.problem.code, "error")
@@ -82,7 +87,7 @@ def _settled(journey: Journey) -> Answer:
     return journey.answer()
 
 
-async def _safely(journey: Journey) -> AsyncGenerator[str, None]:
+async def _safely(journey: Journey) -> AsyncGenerator[Piece, None]:
     """The boundary of a request: whatever breaks becomes the safe template, or the end of a text already begun."""
     try:
         async with aclosing(_way(journey)) as pieces:
@@ -97,10 +102,11 @@ async def _safely(journey: Journey) -> AsyncGenerator[str, None]:
         yield journey.snapshot.fallback
 
 
-async def _way(journey: Journey) -> AsyncGenerator[str, None]:
+async def _way(journey: Journey) -> AsyncGenerator[Piece, None]:
     """Go through the stages; each either ends the request with a reply or lets it pass to the next."""
     try:
         check_body(journey.request.body)
+        check_carried(journey.request.body, journey.snapshot.policy)
     except InvalidInput as problem:
         raise TurnedAway(problem) from None
     await admit(journey)
@@ -113,6 +119,8 @@ async def _way(journey: Journey) -> AsyncGenerator[str, None]:
     if reply is not None or to is None or to.prompt is None:
         yield reply or journey.snapshot.fallback
         return
+    if (journey.request.body.get("n") or 1) != 1 and must_hold(journey):
+        raise TurnedAway(InvalidInput("an app whose answers are verified gives one answer", "leave n out or send 1"))
     try:
         found = await gather(journey, to)
     except Exception:  # noqa: BLE001  plugin call: without its sources the app cannot answer
@@ -132,11 +140,13 @@ def _admit(journey: Journey) -> str | None:
     """
     request, snapshot = journey.request, journey.snapshot
     with journey.stage("guard_input") as facts:
-        masked, worst, stopped = _inspected(snapshot.policy.input, request.messages)
-        journey.verdicts = tuple(worst.values())
-        facts["verdicts"] = {name: verdict.verdict for name, verdict in worst.items()}
-        if masked is not None:
-            journey.request = request = request.with_messages(masked)
+        nested = Nested(snapshot.policy.input, "input")
+        changed = _inspected(nested, request)
+        journey.verdicts = tuple(nested.verdicts.values())
+        facts["verdicts"] = {name: verdict.verdict for name, verdict in nested.verdicts.items()}
+        if changed and nested.blocked is None:
+            journey.request = replace(request, body={**request.body, **changed})
+    stopped = nested.blocked
     if stopped is not None and stopped.blocked is not None:
         journey.end("blocked", stopped.blocked.guard, "content_filter")
         return snapshot.replies.get(stopped.reply or "", snapshot.fallback)
@@ -144,36 +154,26 @@ def _admit(journey: Journey) -> str | None:
     return _promised(journey)
 
 
-def _inspected(
-    guards: tuple[Guard, ...], messages: list[dict[str, Any]]
-) -> tuple[list[dict[str, Any]] | None, dict[str, Verdict], Outcome | None]:
-    """Return the messages if any was masked, each guard's gravest verdict, and the outcome that stopped the request.
+def _inspected(nested: Nested, request: Request) -> dict[str, Any]:
+    """Let guards look at everything in a body that a model may read; return the fields in which something was masked.
 
     The newest message is looked at first: it is the likeliest to be stopped.
     """
-    worst: dict[str, Verdict] = {}
-    changed: dict[int, dict[str, Any]] = {}
-    if not guards:
-        return None, worst, None
+    changed: dict[str, Any] = {}
+    messages = request.messages
     for index in range(len(messages) - 1, -1, -1):
-        content = messages[index].get("content")
-        parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
-        fresh = list(parts)
-        for place, part in enumerate(parts):
-            if not (isinstance(part, dict) and isinstance(part.get("text"), str) and part["text"]):
-                continue
-            outcome = inspect(guards, part["text"], "input")
-            for verdict in outcome.verdicts:
-                if verdict.guard not in worst or _GRAVITY[verdict.verdict] > _GRAVITY[worst[verdict.guard].verdict]:
-                    worst[verdict.guard] = verdict
-            if outcome.blocked is not None:
-                return None, worst, outcome
-            if outcome.text != part["text"]:
-                fresh[place] = {**part, "text": outcome.text}
-                changed[index] = {**messages[index], "content": fresh if isinstance(content, list) else outcome.text}
-    if not changed:
-        return None, worst, None
-    return [changed.get(index, message) for index, message in enumerate(messages)], worst, None
+        message = messages[index]
+        content = message.get("content")
+        plain = isinstance(content, str) and len(message) == 2
+        passed = nested.look(content if plain else message)
+        if nested.blocked is not None:
+            return {}
+        if passed is not (content if plain else message):
+            changed.setdefault("messages", list(messages))[index] = {**message, "content": passed} if plain else passed
+    for key, value in readable(request.body).items():
+        if (passed := nested.look(value)) is not value:
+            changed[key] = passed
+    return changed
 
 
 def _promised(journey: Journey) -> str | None:

@@ -1,8 +1,8 @@
 """From a route to a plan: find sources, fit the context, choose and price targets, reserve the money. Called by
 `execute`.
 
-The body that a model is sent is made here, from the release's prompt; of the client's body only a few sampling
-parameters survive, and none that the prompt pins.
+The body that a model is sent is made here: messages from the release's prompt and the conversation, the client's fields
+as `carried` lets them pass, and over them the parameters that the prompt pins.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from headgate.models import Price, bound, output_limit
 from .calling.attempt import Choice, Plan
 from .calling.chain import Chain, Link
 from .calling.targets import Targets
+from .carried import carried
 from .context import Fitted, fit, in_context
 from .journey import Journey, TurnedAway
 from .money.draw import metered, reserve
@@ -24,7 +25,6 @@ from .prompt import Prompt
 from .route import Destination
 from .snapshot import frozen
 
-_FROM_CLIENT = ("temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _SMALL_CORPUS = 2_000
 _LEAST_OUTPUT = 16
@@ -79,15 +79,10 @@ def _fit(journey: Journey, prompt: Prompt, found: tuple[Passage, ...]) -> Fitted
 
 def _body(journey: Journey, prompt: Prompt, fitted: Fitted) -> dict[str, Any]:
     given = journey.request.body
-    body: dict[str, Any] = {"messages": fitted.messages}
-    for key in _FROM_CLIENT:
-        if given.get(key) is not None:
-            body[key] = given[key]
-    body.update(prompt.parameters)
+    body = {"messages": fitted.messages, **carried(given), **prompt.parameters}
     limits = [most for source in (given, prompt.parameters) for key in _LIMITS if (most := _whole(source.get(key)))]
     if limits:
-        for key in _LIMITS:
-            body.pop(key, None)
+        body.pop("max_completion_tokens", None)
         body["max_tokens"] = min(limits)
     return body
 
@@ -131,7 +126,8 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, 
 
 def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
     """Return the body with its output clamped so that one call costs `over` nano-dollars less; None when it cannot."""
-    dearest = price.most[1]
+    choices = body.get("n")
+    dearest = price.most[1] * (choices if isinstance(choices, int) else 1)
     if dearest <= 0:
         return None
     limit = output_limit(body) - -(-over * 1_000_000 // dearest) - 1

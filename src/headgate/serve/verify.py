@@ -13,6 +13,7 @@ from headgate.kernel import Passage, Status
 from headgate.measure import Scorer, Subject, build, ground
 from headgate.models import End
 
+from .beside import calls
 from .journey import Journey
 
 _CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
@@ -53,7 +54,7 @@ def _judged(journey: Journey, text: str, end: End, facts: dict[str, Any]) -> End
     if end.finish_reason == _FILTERED:
         return "refused", _FILTERED
     if not text.strip():
-        return "safe", "empty"
+        return None if calls(end) else ("safe", "empty")
     journey.citations = cited(text, journey.passages)
     if not journey.citations and declined(text, end):
         journey.end("refused", "model", journey.finish_reason)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from headgate.guard.changes import explain
 from headgate.guard.guard import GuardPlugin
-from headgate.guard.policy import PolicyDocument, guard_of
+from headgate.guard.policy import Accepted, PolicyDocument, guard_of
 from headgate.guard.targets import TargetRules
 from headgate.kernel import (
     Draft,
@@ -32,12 +32,16 @@ _LIMIT = 50
 
 
 class PolicyText(BaseModel):
-    """A policy as people write it: lists of guards, each a name or `name: {options}`, and what targets must be."""
+    """A policy as people write it: lists of guards, each a name or `name: {options}`, and what targets must be.
+
+    accept: what clients may send beside text (`tools`, `images`, `audio`, `video`, `files`, `other`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     input: tuple[str | dict[str, Any], ...] = ()
     output: tuple[str | dict[str, Any], ...] = ()
     targets: TargetRules | None = None
+    accept: tuple[Accepted, ...] | None = None
 
 
 def parse(root: Path, path: str) -> Draft:
@@ -48,7 +52,7 @@ def parse(root: Path, path: str) -> Draft:
     """
     source = read_yaml(root, f"{path}.yaml")
     text = validate(PolicyText, source)
-    if not (text.input or text.output or text.targets):
+    if not (text.input or text.output or text.targets or text.accept is not None):
         hint = "or say under `targets` what models must be"
         raise InvalidInput("a policy needs at least one guard under `input` or `output`", hint, where=source.where(()))
     document: dict[str, Any] = {}
@@ -66,6 +70,8 @@ def parse(root: Path, path: str) -> Draft:
             document[side] = entries
     if text.targets is not None and (targets := document_of(text.targets)):
         document["targets"] = targets
+    if text.accept is not None:
+        document["accept"] = sorted(set(text.accept))
     return Draft("policy", 1, path, document, references=tuple(references))
 
 

@@ -77,7 +77,7 @@ class LiteLLM:
         try:
             while (chunk := await self._wait(anext(stream, None), deadline)) is not None:
                 if delta := decoder.feed(chunk.model_dump(exclude_none=True)):
-                    begun = True
+                    begun = begun or bool(delta.text or delta.reasoning)
                     yield delta
         except ProviderError as problem:
             if decoder.reason is None:

@@ -84,7 +84,7 @@ async def exchange(
             async with aclosing(_chunks(reply, codec.parser(), decoder)) as chunks:
                 async for chunk in chunks:
                     if delta := decoder.feed(chunk):
-                        begun = True
+                        begun = begun or bool(delta.text or delta.reasoning)
                         yield delta
     except ProviderError as problem:
         # A stream that already gave its finish reason has said everything: only its usage may be missing.

@@ -116,16 +116,15 @@ class StreamDecoder:
         self.finished = False
 
     def feed(self, chunk: Any) -> Delta | None:
-        """Take one event; return its text, if it has any. Raises ProviderError for an error sent mid-stream."""
+        """Take one event; return what it brought, if anything. Raises ProviderError for an error sent mid-stream."""
         refuse_error(chunk)
         try:
-            text = self._take(chunk)
+            delta = self._take(chunk)
         except _MALFORMED:
             raise broken_answer(" sent an event that is none") from None
-        if not text:
-            return None
-        self._text.append(text)
-        return Delta(text)
+        if delta is not None and delta.text:
+            self._text.append(delta.text)
+        return delta
 
     def end(self) -> End:
         """Return how it ended. Raises ProviderError when the stream stopped without a reason."""
@@ -138,14 +137,15 @@ class StreamDecoder:
         except _MALFORMED:
             raise broken_answer("'s answer is no message", retryable=not self._text) from None
 
-    def _take(self, event: Any) -> str:
+    def _take(self, event: Any) -> Delta | None:
         match event["type"]:
             case "message_start":
                 self._head |= {key: value for key, value in event["message"].items() if key != "content"}
             case "content_block_start":
                 block = dict(event["content_block"])
                 self._blocks[event["index"]] = block
-                return str(block.get("text") or "") if block["type"] == "text" else ""
+                text = str(block.get("text") or "") if block["type"] == "text" else ""
+                return Delta(text) if text or block["type"] == "tool_use" else None
             case "content_block_delta":
                 return _grow(self._blocks[event["index"]], event["delta"])
             case "message_delta":
@@ -156,7 +156,7 @@ class StreamDecoder:
                 self.reason = str(self._head.get("stop_reason") or "") or self.reason
             case "message_stop":
                 self.finished = True
-        return ""
+        return None
 
 
 def refuse_error(data: Any) -> None:
@@ -274,20 +274,21 @@ def _settings(asked: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> str:
-    """Add a delta to its block; return the text that it brought."""
+def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> Delta:
+    """Add a delta to its block; return what it brought."""
     match delta["type"]:
         case "text_delta":
-            return str(delta["text"])
+            return Delta(str(delta["text"]))
         case "input_json_delta":
             block["partial_json"] = block.get("partial_json", "") + delta["partial_json"]
         case "thinking_delta":
             block["thinking"] = block.get("thinking", "") + delta["thinking"]
+            return Delta(reasoning=str(delta["thinking"]))
         case "signature_delta":
             block["signature"] = block.get("signature", "") + delta["signature"]
         case "citations_delta":
             block["citations"] = [*(block.get("citations") or []), delta["citation"]]
-    return ""
+    return Delta()
 
 
 def said_of(blocks: list[Any], *, numbered: bool) -> dict[str, Any]:

@@ -114,16 +114,15 @@ class StreamDecoder:
         self.finished = False
 
     def feed(self, chunk: Any) -> Delta | None:
-        """Take one event; return its text, if it has any. Raises ProviderError for an error sent mid-stream."""
+        """Take one event; return what it brought, if anything. Raises ProviderError for an error sent mid-stream."""
         refuse_error(chunk)
         try:
-            text = self._take(chunk)
+            delta = self._take(chunk)
         except _MALFORMED:
             raise broken_answer(" sent an event that is none") from None
-        if not text:
-            return None
-        self._text.append(text)
-        return Delta(text)
+        if delta is not None and delta.text:
+            self._text.append(delta.text)
+        return delta
 
     def end(self) -> End:
         """Return how it ended. Raises ProviderError when the stream stopped without a reason."""
@@ -135,7 +134,7 @@ class StreamDecoder:
         except _MALFORMED:
             raise broken_answer("'s answer is no message", retryable=not self._text) from None
 
-    def _take(self, event: Any) -> str:
+    def _take(self, event: Any) -> Delta | None:
         ((kind, said),) = event.items()
         if kind == "contentBlockStart":
             self._blocks[said["contentBlockIndex"]] = _known(said["start"])
@@ -146,13 +145,13 @@ class StreamDecoder:
             self._data |= {key: value for key, value in said.items() if key != "p"}
         elif kind == "metadata":
             self._data |= {key: value for key, value in said.items() if key != "p"}
-        return ""
+        return None
 
-    def _grow(self, index: int, delta: Mapping[str, Any]) -> str:
-        """Add a delta to its block, which text and thoughts do not announce; return the text that it brought."""
+    def _grow(self, index: int, delta: Mapping[str, Any]) -> Delta:
+        """Add a delta to its block, which text and thoughts do not announce; return what it brought."""
         if "text" in delta:
             self._blocks.setdefault(index, {"type": "text"})
-            return str(delta["text"])
+            return Delta(str(delta["text"]))
         if "toolUse" in delta:
             block = self._blocks[index]
             block["partial_json"] = block.get("partial_json", "") + delta["toolUse"]["input"]
@@ -163,9 +162,10 @@ class StreamDecoder:
             for key, name in (("text", "thinking"), ("signature", "signature"), ("redactedContent", "data")):
                 if key in thought:
                     block[name] = block.get(name, "") + thought[key]
+            return Delta(reasoning=str(thought.get("text") or ""))
         else:
             self._blocks.setdefault(index, {"type": "other", "deltas": []}).setdefault("deltas", []).append(delta)
-        return ""
+        return Delta()
 
 
 def refuse_error(data: Any) -> None:

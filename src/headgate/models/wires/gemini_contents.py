@@ -124,18 +124,19 @@ class StreamDecoder:
         self.finished = False
 
     def feed(self, chunk: Any) -> Delta | None:
-        """Take one chunk; return its text, if it has any. Raises ProviderError for errors and for blocked prompts."""
+        """Take one chunk; return what it brought, if anything. Raises ProviderError for errors, blocked prompts."""
         refuse_error(chunk)
+        held = len(self._thoughts), len(self._calls)
         try:
             text = self._take(chunk)
         except _MALFORMED:
             raise broken_answer(" sent a chunk that is no answer") from None
         if self.reason in _BROKEN:
             raise broken_answer(f" ended with {self.reason}", retryable=not self._text)
-        if not text:
-            return None
-        self._text.append(text)
-        return Delta(text)
+        if text:
+            self._text.append(text)
+        thoughts = "".join(self._thoughts[held[0] :])
+        return Delta(text, thoughts) if text or thoughts or len(self._calls) > held[1] else None
 
     def end(self) -> End:
         """Return how it ended. Raises ProviderError when the stream stopped without a reason."""

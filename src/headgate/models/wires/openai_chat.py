@@ -1,7 +1,7 @@
-"""OpenAI's chat completions as a codec: requests out and answers in for providers, answers and errors out for edges.
+"""OpenAI's chat completions as a codec: requests out and answers in for providers.
 
-Called by the `openai` provider, and through `platform` by the HTTP edge. It does no I/O and decides nothing; fields
-that it does not know survive. Source: OpenAI API reference, chat completions, 2025.
+Called by the `openai` and `litellm` providers. It does no I/O and decides nothing; fields that it does not know
+survive. Source: OpenAI API reference, chat completions, 2025.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from headgate.kernel import Answer, Exhausted, HeadgateError, Usage
+from headgate.kernel import Usage
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
 from headgate.models.sse import EventParser
@@ -18,14 +18,9 @@ from headgate.models.upstream.failures import failure
 OURS = frozenset({"max_sentences", "headgate"})
 """Parameters of ours in a body, kept from foreign providers."""
 
-_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    429: "rate_limit_error",
-}
+_REASONING = ("reasoning_content", "reasoning")
+"""What providers call the reasoning that they show; we say the first."""
+_MAX_CHOICES = 128
 
 
 def encode_request(
@@ -66,9 +61,7 @@ class StreamDecoder:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._text: list[str] = []
-        self._message: dict[str, Any] = {}
-        self._choice: dict[str, Any] = {}
+        self._choices: dict[int, _Choice] = {0: _Choice()}
         self._extra: dict[str, Any] = {}
         self._seen: dict[str, Any] = {}
         self._usage: Any = None
@@ -76,7 +69,7 @@ class StreamDecoder:
         self.finished = False
 
     def feed(self, chunk: Any) -> Delta | None:
-        """Take one decoded chunk; return its text, if it has any. Raises ProviderError for an error sent mid-stream."""
+        """Take one decoded chunk; return what it brought, if anything. Raises ProviderError for an error mid-stream."""
         refuse_error(chunk)
         try:
             return self._feed(chunk)
@@ -89,37 +82,80 @@ class StreamDecoder:
         self._seen |= {key: value for key in ("model", "system_fingerprint") if (value := chunk.get(key))}
         self._extra |= {key: value for key, value in chunk.items() if key not in _KNOWN}
         self._usage = chunk.get("usage") or self._usage
-        text = ""
+        found: Delta | None = None
         for choice in chunk.get("choices") or []:
-            if isinstance(choice, dict) and choice.get("index", 0) == 0:
-                text += self._take(choice)
-        return Delta(text) if text else None
+            index = choice.get("index", 0)
+            if index == 0:
+                taken = self._choices[0].take(choice)
+                if taken is not None:
+                    found = Delta(found.text + taken.text, found.reasoning + taken.reasoning) if found else taken
+            elif isinstance(index, int) and 0 < index < _MAX_CHOICES:
+                self._choices.setdefault(index, _Choice()).take(choice)
+                found = found or Delta()
+        self.reason = self._choices[0].reason
+        return found
 
     def end(self) -> End:
         """Return how it ended. Raises ProviderError when the stream stopped without a finish reason."""
+        first = self._choices[0]
         if self.reason is None:
             raise ProviderError(
-                "the provider's answer stopped before its end", code="provider_protocol", retryable=not self._text
+                "the provider's answer stopped before its end",
+                code="provider_protocol",
+                retryable=not (first.text or first.reasoning),
             )
-        usage = usage_of(self._usage, self._call, "".join(self._text))
-        extra = self._extra | _extra(self._message, self._choice, self._usage)
+        others = [self._choices[index].body(index) for index in sorted(self._choices) if index]
+        usage = usage_of(self._usage, self._call, "".join([*first.text, *first.reasoning, str(others or "")]))
+        extra = self._extra | _extra(first.said(), first.rest, self._usage)
+        if others:
+            extra["choices"] = others
         return End(self.reason, usage, *_model(self._seen, self._call), extra=extra)
 
-    def _take(self, choice: dict[str, Any]) -> str:
+
+class _Choice:
+    """One choice of a stream, put together from its deltas."""
+
+    __slots__ = ("message", "reason", "reasoning", "rest", "text")
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.reasoning: list[str] = []
+        self.message: dict[str, Any] = {}
+        self.rest: dict[str, Any] = {}
+        self.reason: str | None = None
+
+    def take(self, choice: Mapping[str, Any]) -> Delta | None:
+        """Take one delta; return what it brought: None for roles, ends and emptiness."""
         delta = choice.get("delta") or {}
         reason = choice.get("finish_reason")
         self.reason = reason if reason and isinstance(reason, str) else self.reason
         for key, value in choice.items():
             if key not in ("index", "delta", "finish_reason"):
-                _merge(self._choice, key, value)
-        text = ""
+                _merge(self.rest, key, value)
+        text, reasoning, more = "", "", False
         for key, value in delta.items():
-            if key == "content" or key == "refusal":
+            if key in ("content", "refusal"):
                 text += value if isinstance(value, str) else ""
-            if key != "content":
-                _merge(self._message, key, value)
-        self._text.append(text)
-        return text
+            if key in _REASONING:
+                reasoning += value if isinstance(value, str) else ""
+            elif key != "content":
+                _merge(self.message, key, value)
+                more = more or (bool(value) and key != "role")
+        if text:
+            self.text.append(text)
+        if reasoning:
+            self.reasoning.append(reasoning)
+        return Delta(text, reasoning) if text or reasoning or more else None
+
+    def said(self) -> dict[str, Any]:
+        """Return the message's fields other than its text."""
+        return self.message | ({"reasoning_content": "".join(self.reasoning)} if self.reasoning else {})
+
+    def body(self, index: int) -> dict[str, Any]:
+        """Return the choice as an answer that is not streamed has it."""
+        said = {key: value for key, value in self.said().items() if key not in ("role", "content") and value}
+        message = {"role": "assistant", "content": "".join(self.text) or None, **said}
+        return {"index": index, "message": message, "finish_reason": self.reason, **self.rest}
 
 
 def refuse_error(data: Any) -> None:
@@ -151,76 +187,8 @@ def counted(value: Any) -> int:
     return value if isinstance(value, int) and 0 <= value < 2**40 else 0
 
 
-def completion(answer: Answer, *, model: str, created: int) -> dict[str, Any]:
-    """Return the whole-answer body for a client that asked without `stream`."""
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
-    message |= dict(answer.extra.get("message") or {})
-    return {
-        "id": f"chatcmpl-{answer.trace_id}",
-        "object": "chat.completion",
-        "created": created,
-        "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason(answer)}],
-        "usage": usage_body(answer.usage),
-        "headgate": about(answer),
-    }
-
-
-def chunk(trace_id: str, delta: Mapping[str, Any], *, model: str, created: int) -> dict[str, Any]:
-    """Return one chunk of a streamed answer; the first delta is `{role: assistant, content: ""}`."""
-    choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": None}
-    return _chunk(trace_id, model, created, [choice])
-
-
-def final_chunk(answer: Answer, *, model: str, created: int) -> dict[str, Any]:
-    """Return the chunk that ends an answer: finish reason, and where the answer came from."""
-    message = answer.extra.get("message") or {}
-    delta = {key: value for key, value in message.items() if key not in ("role", "content", "refusal")}
-    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason(answer)}
-    return {**_chunk(answer.trace_id, model, created, [choice]), "headgate": about(answer)}
-
-
-def usage_chunk(answer: Answer, *, model: str, created: int) -> dict[str, Any]:
-    """Return the last chunk of a stream whose client asked for usage: no choices, the counts."""
-    return {**_chunk(answer.trace_id, model, created, []), "usage": usage_body(answer.usage)}
-
-
-def about(answer: Answer) -> dict[str, Any]:
-    """Return our own field: release, trace, status, route, and the numbered sources that the answer cites."""
-    cited = set(answer.citations)
-    sources = [
-        {"n": number, "source": passage.source, "heading": passage.heading}
-        for number, passage in enumerate(answer.passages, 1)
-        if passage.source in cited
-    ]
-    found = {"release": answer.release, "trace": answer.trace_id, "status": answer.status, "route": answer.route}
-    return {**found, "sources": sources, **({"review": answer.review_id} if answer.review_id else {})}
-
-
-def finish_reason(answer: Answer) -> str:
-    return "content_filter" if answer.status == "blocked" else answer.finish_reason or "stop"
-
-
-def usage_body(usage: Usage) -> dict[str, int]:
-    total = usage.input_tokens + usage.output_tokens
-    return {"prompt_tokens": usage.input_tokens, "completion_tokens": usage.output_tokens, "total_tokens": total}
-
-
-def error_body(error: HeadgateError) -> dict[str, Any]:
-    """Return the error envelope of this wire; the hint is part of the message."""
-    money = isinstance(error, Exhausted) and error.code.startswith("budget")
-    kind = "insufficient_quota" if money else _TYPES.get(error.status, "server_error")
-    message = f"{error.message} ({error.hint})" if error.hint else error.message
-    return {"error": {"message": message, "type": kind, "param": None, "code": error.code}}
-
-
 _KNOWN = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
 _CHOICE = frozenset({"index", "message", "finish_reason"})
-
-
-def _chunk(trace_id: str, model: str, created: int, choices: list[Any]) -> dict[str, Any]:
-    head = {"id": f"chatcmpl-{trace_id}", "object": "chat.completion.chunk", "created": created, "model": model}
-    return {**head, "choices": choices}
 
 
 def _model(data: Mapping[str, Any], call: Call) -> tuple[str, str]:
@@ -229,8 +197,12 @@ def _model(data: Mapping[str, Any], call: Call) -> tuple[str, str]:
 
 def _extra(message: Mapping[str, Any], choice: Mapping[str, Any], usage: Any) -> dict[str, Any]:
     """Gather what the seam has no field for, leaving out what is empty."""
+    said = {key: value for key, value in message.items() if key not in ("role", "content") and value}
+    if isinstance(other := said.get("reasoning"), str):
+        said.pop("reasoning")
+        said.setdefault("reasoning_content", other)
     parts = {
-        "message": {key: value for key, value in message.items() if key not in ("role", "content") and value},
+        "message": said,
         "choice": {key: value for key, value in choice.items() if value},
         "usage": usage,
     }
@@ -279,11 +251,6 @@ class OpenAIChat:
     stream = StreamDecoder
     error_of = staticmethod(error_of)
     parser = EventParser
-    completion = staticmethod(completion)
-    chunk = staticmethod(chunk)
-    final_chunk = staticmethod(final_chunk)
-    usage_chunk = staticmethod(usage_chunk)
-    error_body = staticmethod(error_body)
 
 
 plugin = OpenAIChat()

@@ -28,12 +28,24 @@ from headgate.kernel import (
     Standing,
     plugins,
 )
-from headgate.models import Providers
+from headgate.models import Edge, Providers
 from headgate.platform.identity import Caller, Identity, Known, unauthenticated
 from headgate.platform.roles import authorise, permits
 from headgate.platform.telemetry import Exporter, Tee, exporter_of
 from headgate.platform.wiring import Embedded
-from headgate.serve import Lease, Purse, Releases, Runtime, Snapshot, Targets, execute
+from headgate.serve import (
+    Checked,
+    Embedding,
+    Lease,
+    Purse,
+    Releases,
+    Runtime,
+    Snapshot,
+    Targets,
+    check_messages,
+    embed_texts,
+    execute,
+)
 from headgate.store import tables
 
 from .environments import Environments, Pin, Rows
@@ -64,6 +76,14 @@ class Turn:
         """Run it. Raises InvalidInput or Exhausted before the first event; ends with exactly one Final."""
         return execute(self.snapshot, self.request, self.runtime, self.leases)
 
+    async def check(self) -> Checked:
+        """Let the app's guards look at the messages, and ask no model. Raises InvalidInput or Exhausted."""
+        return await check_messages(self.snapshot, self.request, self.runtime, self.leases)
+
+    async def embed(self) -> Embedding:
+        """Turn the texts of `input` into vectors, as the release embeds them. Raises InvalidInput or Exhausted."""
+        return await embed_texts(self.snapshot, self.request, self.runtime, self.leases)
+
     def standings(self) -> list[Standing]:
         """Return where the limits stand that this request has drawn on so far."""
         return [standing for lease in self.leases for standing in lease.standings()] if self.leases else []
@@ -81,7 +101,8 @@ class Gateway:
     providers: Providers
     targets: Targets
     exporter: Exporter | None = None
-    wire: Any = field(default_factory=lambda: plugins.load("wires", "openai-chat"))
+    edges: Mapping[str, Edge] = field(default_factory=lambda: _edges())
+    """The wires of conversations, by the path at which each is served."""
     _runtimes: dict[tuple[str, str], Runtime] = field(default_factory=dict)
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
@@ -275,6 +296,11 @@ class _Hold:
             app = str(request.body.get("model", "")).partition("@")[0]
             held = Held(app=app, trace_id=request.id, question=question, subject=request.subject)
             return open_held(tx, self.project, held, self.embedded.clock.now())
+
+
+def _edges() -> dict[str, Edge]:
+    found: list[Edge] = [plugins.load("edges", name) for name in plugins.names("edges")]
+    return {edge.path: edge for edge in found}
 
 
 def is_digits(wanted: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from headgate.kernel import HeadgateError, Passage, Usage
 from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost
@@ -85,7 +85,7 @@ class Attempt:
         plan.attempts.append(self.facts)
 
     async def events(self) -> AsyncGenerator[Delta | End, None]:
-        """Yield text, then exactly one end. Raises ProviderError and nothing else."""
+        """Yield deltas, then exactly one end. Raises ProviderError and nothing else."""
         plan, link = self.plan, self.choice.link
         now = asyncio.get_running_loop().time
         began = now()
@@ -105,8 +105,8 @@ class Attempt:
                     self._ended(event)
                     yield event
                     return
-                self.begun = True
-                self.characters += len(event.text)
+                self.begun = self.begun or bool(event.text or event.reasoning)
+                self.characters += len(event.text) + len(event.reasoning)
                 yield event
                 until = deadline if idle_s is None else min(deadline, now() + idle_s)
         except ProviderError as problem:
@@ -157,7 +157,7 @@ class Attempt:
         finally:
             if self.alone:
                 self.journey.away_us += self.journey.micros() - began
-        if isinstance(event, End) or (isinstance(event, Delta) and isinstance(event.text, str)):
+        if isinstance(event, End) or _is_delta(event):
             return event
         raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
 
@@ -195,6 +195,10 @@ class Attempt:
         self.facts["error"] = problem.code
         if problem.upstream_status:
             self.facts["upstream_status"] = problem.upstream_status
+
+
+def _is_delta(event: object) -> TypeGuard[Delta]:
+    return isinstance(event, Delta) and isinstance(event.text, str) and isinstance(event.reasoning, str)
 
 
 async def _close(stream: Any) -> None:
