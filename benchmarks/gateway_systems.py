@@ -309,7 +309,7 @@ def project(root: Path, upstream_port: int, routed: bool) -> str:
 def headgate(
     folder: Path, upstream_port: int, routed: bool = False, program: Sequence[str] = (sys.executable, "-m", "headgate")
 ) -> Iterator[Running]:
-    """Everything on: key, limits of key and app, ledger, two input and two output guards, trace with conversation, log."""
+    """Everything on: key, limits of key and app, ledger, two input and two output guards, trace, conversation, log."""
     root, port = folder / "project", free_port()
     headers = {"authorization": f"Bearer {project(root, upstream_port, routed)}"}
     command = [*program, "serve", "--port", str(port), "--project", str(root)]
