@@ -47,6 +47,8 @@ class Meters:
             "headgate_model_troubles", "Model calls that failed or were not made, by why", (*place, "why")
         )
         self._errors = self._counter("headgate_http_errors", "Requests answered with an error", ("route", "status"))
+        self._checks = self._counter("headgate_guard_checks", "Checks by guards alone, by how they ended", labels)
+        self._embeddings = self._counter("headgate_embeddings", "Requests for vectors, by how they ended", labels)
         self._predictions = self._counter("headgate_predictions", "Rows that models have answered", place)
         self._latency = self._histogram("headgate_request_seconds", "From request to whole answer", place)
         self._first = self._histogram("headgate_first_token_seconds", "From request to the first released text", place)
@@ -92,6 +94,18 @@ class Meters:
         requests.inc()
         latency.observe(seconds)
         self._predicted(app, environment).inc(rows)
+
+    def checked(self, app: str, environment: str, blocked: bool) -> None:
+        """Count one check by guards alone: it is no answer, so it counts among none."""
+        self._checks.labels(app, environment, "blocked" if blocked else "passed").inc()
+
+    def embedded(self, app: str, environment: str, answer: Answer) -> None:
+        """Count one request for vectors: it is no answer, so it counts among none; its cost and tokens count."""
+        self._embeddings.labels(app, environment, answer.status).inc()
+        _, given, _, cost, *_ = self._children(app, environment, answer.status)
+        given.inc(answer.usage.input_tokens)
+        if answer.cost_nano:
+            cost.inc(answer.cost_nano / 1e9)
 
     def failed(self, route: str, status: int) -> None:
         """Count one request that was answered with an error; `route` is one of ours, never a path as sent."""

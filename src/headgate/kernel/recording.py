@@ -12,7 +12,8 @@ class RequestRecord:
     """One row of the span file: a whole request, its stages packed. Money nano-dollars, times microseconds.
 
     `stages`, `payload` and `attributes` are JSON-like; `payload` holds the (masked) conversation, answer and
-    passages. `at` is epoch seconds of the start. `source` says who asked: live traffic, an evaluation, a replay.
+    passages. `at` is epoch seconds of the start. `source` says who asked: live traffic, an evaluation, a replay,
+    or somebody who asked guards alone.
     """
 
     trace_id: str

@@ -23,8 +23,8 @@ class TraceQuery(BaseModel):
     release: str | None = Field(None, description="only this release (digest)")
     route: str | None = Field(None, description="only requests that took this route")
     status: str | None = Field(None, description="answered, refused, blocked, held, safe or error")
-    source: Literal["live", "evaluation", "replay", "otlp", "all"] = Field(
-        "live", description="live, evaluation, replay, otlp (sent by others) or all"
+    source: Literal["live", "evaluation", "replay", "guards", "embeddings", "otlp", "all"] = Field(
+        "live", description="live, evaluation, replay, guards (asked alone), embeddings, otlp (sent by others) or all"
     )
     text: str | None = Field(None, description="words in the question or the answer")
     where: list[str] = Field(default_factory=list, description="attribute=value, e.g. model=local/extractive")

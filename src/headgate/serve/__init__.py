@@ -5,7 +5,9 @@ from .calling.chain import chain_targets
 from .calling.strictness import Weakness, incapable, weaknesses
 from .calling.targets import Hint, Targets
 from .context import in_context
+from .embedding.embed import Embedding, embed_texts
 from .execute import answer, execute
+from .guarding.alone import Checked, check_messages
 from .kinds.app import app_targets, cross_check, warnings
 from .kinds.contract import behavioural, targets
 from .money.limits import compile_limits
@@ -16,7 +18,8 @@ from .tabular.infer import MOST_ROWS, infer
 from .tabular.model import Model, ModelRequest
 
 __all__ = [
-    "MOST_ROWS", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases", "Runtime", "Snapshot",
-    "Targets", "Weakness", "answer", "app_targets", "behavioural", "chain_targets", "compile_limits", "cross_check",
-    "execute", "in_context", "incapable", "infer", "load", "targets", "warnings", "weaknesses",
+    "MOST_ROWS", "Checked", "Embedding", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases",
+    "Runtime", "Snapshot", "Targets", "Weakness", "answer", "app_targets", "behavioural", "chain_targets",
+    "check_messages", "compile_limits", "cross_check", "embed_texts", "execute", "in_context", "incapable", "infer",
+    "load", "targets", "warnings", "weaknesses",
 ]  # fmt: skip

@@ -36,7 +36,7 @@ class Runtime:
     purse: Purse | None = None
     hold: Hold | None = None
     environment: str = ""
-    source: Literal["live", "evaluation", "replay"] = "live"
+    source: Literal["live", "evaluation", "replay", "guards", "embeddings"] = "live"
     project: str = ""
     key_limits: Scoped = ()
     app_limits: Rates | None = None
