@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headgate.guard import Policy, compile_policy
+from headgate.kernel import InvalidInput
 from headgate.release import Check, check
 
 
@@ -56,3 +57,15 @@ def test_a_first_token_that_a_guard_holds_back_is_told(world: Any, monkeypatch: 
     [warning] = check(world, Check()).warnings
     assert warning.startswith("policies/support.yaml: the guard 'secrets' holds back the whole answer")
     assert "800ms" in warning
+
+
+def test_a_price_of_a_model_that_no_app_calls_is_doubted(world: Any) -> None:
+    world.write("prices/list.yaml", "prices:\n  bot/one: {input: $1, output: $2}\n  bot/oen: {input: $1, output: $2}\n")
+    assert "prices/list.yaml: no app uses this file" in check(world, Check()).warnings
+    world.edit("apps/support.yaml", "fallback:", "prices: prices/list\nfallback:")
+    told = [line for line in check(world, Check()).warnings if "prices" in line]
+    assert told == ["prices/list.yaml:3: prices.bot/oen: no app calls bot/oen; did you mean 'bot/one'?"]
+    world.edit("prices/list.yaml", "bot/oen", "bto/one")
+    with pytest.raises(InvalidInput) as caught:
+        check(world, Check())
+    assert str(caught.value) == ("prices/list.yaml:3: prices.bto/one: there is no provider 'bto' (did you mean 'bot'?)")

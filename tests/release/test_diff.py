@@ -51,3 +51,22 @@ def test_what_no_kind_explains_is_told_key_by_key() -> None:
         "- two",
         "+ 2",
     ]
+
+
+def test_prices_are_told_by_the_million(world: Any) -> None:
+    plain = world.create()
+    world.write("prices/list.yaml", "prices:\n  bot/one: {input: $0.25, output: $2}\n")
+    world.edit("apps/support.yaml", "fallback:", "prices: prices/list\nfallback:")
+    before = world.create()
+    world.edit("prices/list.yaml", "$0.25", "$0.3")
+    after = world.create()
+
+    def told(old: str, new: str) -> dict[str, list[str]]:
+        changes = world.call("release.diff", {"a": old, "b": new})["changes"]
+        return {change["path"]: change["sentences"] for change in changes}
+
+    assert told(before, after) == {"prices/list": ["input of bot/one $0.25 → $0.30 per million"]}
+    assert told(plain, before) == {
+        "apps/support": ["the app's prices is now prices/list (was not set)"],
+        "prices/list": ["the prices prices/list is new"],
+    }

@@ -68,6 +68,7 @@ def check(workspace: Workspace, request: Check) -> CheckResult:
         warnings += stream_warnings(built)
         warnings += target_warnings(root, built)
     warnings += list(size_warnings(project, suites))
+    warnings += exception_warnings(root, builds)
     warnings += price_warnings(root, builds)
     warnings += unused(root, builds)
     return CheckResult(
@@ -109,17 +110,22 @@ def stream_warnings(built: Build) -> list[str]:
 
 
 def target_warnings(root: Path, built: Build) -> Iterator[str]:
-    """Warn of targets that cannot do what is asked of others, and of exceptions that except nobody."""
+    """Warn of targets that cannot do what the contract, or the target before them, makes requests ask."""
     app, targets = built.draft("app")[0], built.manifest.providers
     source = read_yaml(root, f"{app.path}.yaml")
     for doubt in incapable(app.document, _only(built, "contract"), targets):
         yield f"{source.where(doubt.key)}: {doubt.message} ({doubt.hint})"
-    for policy in built.draft("policy"):
-        written = read_yaml(root, f"{policy.path}.yaml")
-        for target in policy.document.get("targets", {}).get("except", {}):
-            if target not in targets:
-                where = written.where(("targets", "except", target))
-                yield f"{where}: {app.path} does not call {target}; {nearest(target, targets)}"
+
+
+def exception_warnings(root: Path, builds: Sequence[Build]) -> Iterator[str]:
+    """Warn of exceptions of a policy for targets that none of its apps calls."""
+    policies = {draft.path: draft.document for built in builds for draft in built.draft("policy")}
+    for path, document in policies.items():
+        called = {target for built in builds if path in built.manifest.pins for target in built.manifest.providers}
+        for target in document.get("targets", {}).get("except", {}):
+            if target not in called:
+                where = read_yaml(root, f"{path}.yaml").where(("targets", "except", target))
+                yield f"{where}: no app of this policy calls {target}; {nearest(target, called)}"
 
 
 def price_warnings(root: Path, builds: Sequence[Build]) -> Iterator[str]:

@@ -155,6 +155,6 @@ def _provider_change(target: str, old: Mapping[str, Any], new: Mapping[str, Any]
     before, after = facts_of(old), facts_of(new)
     for name in STRICT:
         if getattr(before, name) != getattr(after, name):
-            yield f"{target} {said(name, after)}; before, it {said(name, before)}"
-    plain = [{**side, "facts": {"supports": side.get("facts", {}).get("supports", [])}} for side in (old, new)]
-    yield from (f"{target}: {sentence}" for sentence in generic(*plain))
+            yield f"{target} {said(name, after)} (before: {said(name, before)})"
+    was, now = ({**side, "facts": {"supports": side.get("facts", {}).get("supports", [])}} for side in (old, new))
+    yield from (f"{target}: {sentence}" for sentence in generic(was, now))
