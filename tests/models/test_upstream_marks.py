@@ -8,8 +8,9 @@ import pytest
 
 from headgate.models import Call, Providers
 from headgate.models.edges.anthropic_messages import plugin
-from headgate.models.upstream.marks import without_marks
+from headgate.models.upstream.marks import effort_of, without_marks
 from headgate.models.upstream.quirks import TABLE
+from headgate.models.wires import bedrock_converse, gemini_contents
 
 MARK = {"type": "ephemeral"}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
@@ -79,3 +80,37 @@ def test_servers_that_refuse_what_they_do_not_know_are_sent_no_marks(row: Any) -
     _, body = provider._prepare(Call("m", plugin.decode_request(ASKED)))
     marked = [name for name in ("thinking", "cache_control", "c2ln", "input_examples", "is_error") if name in str(body)]
     assert marked == ([] if row.strict else ["thinking", "cache_control", "c2ln", "input_examples", "is_error"])
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort"),
+    [
+        ({"type": "enabled", "budget_tokens": 1024}, "low"),
+        ({"type": "enabled", "budget_tokens": 10_000}, "medium"),
+        ({"type": "enabled", "budget_tokens": 32_000}, "high"),
+        ({"type": "adaptive"}, None),
+        ({"type": "disabled"}, None),
+        ({"budget_tokens": True}, None),
+        ("enabled", None),
+        (None, None),
+    ],
+)
+def test_a_budget_of_thoughts_comes_to_an_effort(thinking: Any, effort: str | None) -> None:
+    assert effort_of(thinking) == effort
+
+
+def test_gemini_is_sent_a_level_of_thought_and_no_marks() -> None:
+    body = plugin.decode_request({**ASKED, "cache_control": MARK, "output_config": {"task_budget": 1}})
+    sent = gemini_contents.encode_request(Call("gemini-3-pro", body))
+    assert sent["generationConfig"]["thinkingConfig"] == {"thinkingLevel": "low"}
+    assert sent.keys() == {"contents", "systemInstruction", "generationConfig", "tools"}
+
+
+def test_bedrock_is_sent_what_its_models_know() -> None:
+    body = plugin.decode_request({**ASKED, "cache_control": MARK, "output_config": {"task_budget": 1}})
+    sent = bedrock_converse.encode_request(Call("anthropic.claude-x", body))
+    assert sent["additionalModelRequestFields"] == {"thinking": ASKED["thinking"], "top_k": 4}
+
+
+def test_where_a_call_is_computed_is_never_left_out() -> None:
+    assert without_marks({"inference_geo": "eu"}) == {"inference_geo": "eu"}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PARAMETERS = frozenset(
-    {"thinking", "cache_control", "context_management", "output_config", "inference_geo", "diagnostics", "top_k"}
-)
+HINTS = frozenset({"cache_control", "context_management", "diagnostics", "output_config"})
+"""Parameters that mean nothing to anybody else. Where a call may be computed (`inference_geo`) is no hint: it is sent,
+and refused by who cannot promise it."""
+_PARAMETERS = HINTS | {"thinking", "top_k"}
 _MESSAGE = frozenset({"thinking_blocks", "reasoning_content", "is_error", "cache_control"})
 _PART = frozenset({"cache_control", "citations", "context"})
 _FUNCTION = frozenset({"input_examples", "eager_input_streaming", "defer_loading", "allowed_callers"})
@@ -19,7 +20,7 @@ _FUNCTION = frozenset({"input_examples", "eager_input_streaming", "defer_loading
 
 def without_marks(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body without them; media in the result of a tool follows it as a user's message of its own."""
-    found = _without(body, PARAMETERS)
+    found = _without(body, _PARAMETERS)
     if isinstance(messages := found.get("messages"), list):
         found["messages"] = _messages(messages)
     if isinstance(tools := found.get("tools"), list):
@@ -27,6 +28,14 @@ def without_marks(body: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("service_tier") == "standard_only":
         found["service_tier"] = "default"
     return found
+
+
+def effort_of(thinking: Any) -> str | None:
+    """Return the effort that a budget of thoughts comes to; None when there is none."""
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    if not isinstance(budget, int) or isinstance(budget, bool):
+        return None
+    return "low" if budget <= 4096 else "medium" if budget <= 16384 else "high"
 
 
 def _messages(messages: list[Any]) -> list[Any]:

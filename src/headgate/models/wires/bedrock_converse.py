@@ -17,6 +17,7 @@ from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.frames import FrameParser
+from headgate.models.upstream.marks import HINTS
 from headgate.models.upstream.turns import (
     Part,
     Turn,
@@ -43,7 +44,7 @@ _HINTS = frozenset(
     {
         "seed", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "store", "verbosity",
         "prediction", "modalities", "audio", "prompt_cache_key", "safety_identifier", "user", "metadata",
-        "service_tier", "parallel_tool_calls",
+        "service_tier", "parallel_tool_calls", *HINTS,
     }
 )  # fmt: skip
 """Parameters of OpenAI's that this API has no word for and that only hint: left out."""

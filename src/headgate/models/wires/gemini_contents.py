@@ -16,6 +16,7 @@ from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import broken_answer, failure, refused
+from headgate.models.upstream.marks import HINTS, effort_of
 from headgate.models.upstream.turns import (
     Part,
     Turn,
@@ -40,7 +41,7 @@ _TRANSLATED = frozenset(
 _HINTS = frozenset(
     {
         "parallel_tool_calls", "logit_bias", "logprobs", "top_logprobs", "store", "verbosity", "prediction", "audio",
-        "modalities", "prompt_cache_key", "safety_identifier", "user", "metadata", "service_tier",
+        "modalities", "prompt_cache_key", "safety_identifier", "user", "metadata", "service_tier", "thinking", *HINTS,
     }
 )  # fmt: skip
 """Parameters of OpenAI's that this API refuses and that only hint: left out."""
@@ -304,7 +305,7 @@ def _config(asked: Mapping[str, Any], call: Call) -> dict[str, Any]:
         found["responseMimeType"] = "application/json"
     if schema is not None:
         found["responseJsonSchema"] = schema
-    effort = asked.get("reasoning_effort")
+    effort = asked.get("reasoning_effort") or effort_of(asked.get("thinking"))
     if effort in _BUDGETS and "thinkingConfig" not in found:
         budgeted = call.model.rpartition("/")[2].startswith(("gemini-2", "gemini-1"))
         thinking = {"thinkingBudget": _BUDGETS[effort]} if budgeted else {"thinkingLevel": _LEVELS[effort]}
