@@ -64,7 +64,6 @@ def test_parameters_have_a_chats_names() -> None:
         "response_format": {"type": "json_object"},
         "verbosity": "low",
         "metadata": {"channel": "web"},
-        "safety_identifier": "user_a",
         "user": "user_a",
         "prompt_cache_key": "key",
         "service_tier": "flex",

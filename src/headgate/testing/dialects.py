@@ -15,13 +15,16 @@ from typing import Any, Protocol
 from headgate.kernel import Usage, new_id
 
 _WORDS = {429: "slow down", 500: "broken", 503: "overloaded"}
+THOUGHT = "Let me look at the sources. "
 TOOL_JSON = '{"city": "Par'
 _COMMENT = b": pause\n\n"
 _HALF = b'data: {"choi'
 
 
 class Dialect(Protocol):
-    """One wire. `usage` and `ended` are left out by faults."""
+    """One wire, for one request. `usage` and `ended` are left out by faults. calling: the answer holds calls."""
+
+    calling: bool
 
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the request as a chat completion's body."""
@@ -66,19 +69,30 @@ def event(data: Mapping[str, Any], name: str = "") -> bytes:
 
 
 class OpenAIDialect:
+    """Thinks aloud when it is asked for an effort, and gives log-probabilities and several choices when asked to."""
+
+    calling = False
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         return body
 
     def whole(self, body: dict[str, Any], text: str, usage: Usage | None, ended: bool) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text}
-        choice = {"index": 0, "message": message, "finish_reason": "stop" if ended else None}
-        return self._head(body, "chat.completion") | {"choices": [choice]} | self._usage(usage)
+        thought = {"reasoning_content": THOUGHT} if body.get("reasoning_effort") else {}
+        message = {"role": "assistant", "content": text, **thought}
+        choice = {"message": message, "finish_reason": "stop" if ended else None, **_logprobs(body, text)}
+        choices = [{"index": index, **choice} for index in range(body.get("n") or 1)]
+        return self._head(body, "chat.completion") | {"choices": choices} | self._usage(usage)
 
     def opening(self, body: dict[str, Any], usage: Usage | None) -> bytes:
-        return self._event(body, {"role": "assistant", "content": ""})
+        thought = self._event(body, {"reasoning_content": THOUGHT}) if body.get("reasoning_effort") else b""
+        return self._event(body, {"role": "assistant", "content": ""}) + thought
 
     def piece(self, body: dict[str, Any], text: str) -> bytes:
-        return self._event(body, {"content": text})
+        self.said.append(text)
+        return self._event(body, {"content": text}, rest=_logprobs(body, text))
 
     def tool(self, body: dict[str, Any]) -> bytes:
         function = {"name": "weather", "arguments": TOOL_JSON}
@@ -86,7 +100,9 @@ class OpenAIDialect:
         return self._event(body, {"tool_calls": [call]})
 
     def closing(self, body: dict[str, Any], usage: Usage | None, ended: bool) -> bytes:
-        found = self._event(body, {}, "stop") if ended else b""
+        found = self._event(body, {}, "tool_calls" if self.calling else "stop") if ended else b""
+        for index in range(1, body.get("n") or 1):
+            found += self._event(body, {"content": "".join(self.said)}, "stop", {"index": index})
         if usage and (body.get("stream_options") or {}).get("include_usage"):
             found += event(self._head(body, "chat.completion.chunk") | {"choices": []} | self._usage(usage))
         return found
@@ -110,8 +126,14 @@ class OpenAIDialect:
     def filtered(self) -> tuple[int, dict[str, Any]]:
         return 400, {"error": {"message": "filtered", "code": "content_filter"}}
 
-    def _event(self, body: Mapping[str, Any], delta: Mapping[str, Any], reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    def _event(
+        self,
+        body: Mapping[str, Any],
+        delta: Mapping[str, Any],
+        reason: str | None = None,
+        rest: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, **(rest or {})}
         return event(self._head(body, "chat.completion.chunk") | {"choices": [choice]})
 
     def _head(self, body: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -127,6 +149,8 @@ class OpenAIDialect:
 
 
 class AnthropicDialect:
+    calling = False
+
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         system = [{"role": "system", "content": body["system"]}] if body.get("system") else []
         return {**body, "messages": system + list(body.get("messages") or [])}
@@ -162,7 +186,8 @@ class AnthropicDialect:
         found = self._event({"type": "content_block_stop", "index": 0})
         if not ended:
             return found
-        last: dict[str, Any] = {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}}
+        last: dict[str, Any] = {"type": "message_delta", "delta": {"stop_sequence": None}}
+        last["delta"]["stop_reason"] = "tool_use" if self.calling else "end_turn"
         return found + self._event(last | ({"usage": {"output_tokens": usage.output_tokens}} if usage else {}))
 
     def last(self) -> bytes:
@@ -197,6 +222,8 @@ class AnthropicDialect:
 
 
 class GeminiDialect:
+    calling = False
+
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         system = body.get("systemInstruction") or {}
         turns = [{"role": "system", "content": self._text(system)}] if system else []
@@ -255,6 +282,8 @@ class GeminiDialect:
 
 
 class BedrockDialect:
+    calling = False
+
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         turns = [{"role": "system", "content": self._text(body["system"])}] if body.get("system") else []
         turns += [{"role": turn["role"], "content": self._text(turn["content"])} for turn in body.get("messages") or []]
@@ -279,7 +308,7 @@ class BedrockDialect:
         )
 
     def closing(self, body: dict[str, Any], usage: Usage | None, ended: bool) -> bytes:
-        stop = frame("messageStop", {"stopReason": "end_turn"}) if ended else b""
+        stop = frame("messageStop", {"stopReason": "tool_use" if self.calling else "end_turn"}) if ended else b""
         return frame("contentBlockStop", {"contentBlockIndex": 0}) + stop + frame("metadata", self._usage(usage))
 
     def last(self) -> bytes:
@@ -308,6 +337,14 @@ class BedrockDialect:
             return {}
         given, got = usage.input_tokens, usage.output_tokens
         return {"usage": {"inputTokens": given, "outputTokens": got, "totalTokens": given + got}}
+
+
+def _logprobs(body: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return what a choice says of its tokens when it is asked to: a token is the whole text here."""
+    if not body.get("logprobs"):
+        return {}
+    token = {"token": text, "logprob": -0.25, "bytes": list(text.encode()), "top_logprobs": []}
+    return {"logprobs": {"content": [token], "refusal": None}}
 
 
 def frame(kind: str, data: Mapping[str, Any], sort: str = "event") -> bytes:

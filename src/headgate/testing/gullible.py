@@ -6,6 +6,7 @@ an answer up; told to ignore its instructions it obeys and recites them. Determi
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,9 @@ INVENTED = "Yes, of course, that is possible at any time and costs nothing."
 
 def reply(body: Mapping[str, Any]) -> str:
     """Return what the model says to a chat completion body."""
-    messages = [message for message in body.get("messages") or [] if isinstance(message, Mapping)]
+    if schema := _schema(body):
+        return json.dumps(_instance(schema))
+    messages = _messages(body)
     told = "\n".join(text_of(turn.get("content")) for turn in messages if turn.get("role") in ("system", "developer"))
     asked = [text_of(turn.get("content")) for turn in messages if turn.get("role") == "user"]
     question = asked[-1] if asked else ""
@@ -41,6 +44,31 @@ def reply(body: Mapping[str, Any]) -> str:
         return UNSURE if _STRICT.search(rules) else INVENTED
     mark = " [{}]" if _CITES.search(rules) else ""
     return " ".join(found.text + mark.format(found.number) for found in quotes)
+
+
+def question_of(body: Mapping[str, Any]) -> str:
+    """Return what the user asked last."""
+    asked = [text_of(turn.get("content")) for turn in _messages(body) if turn.get("role") == "user"]
+    return asked[-1] if asked else ""
+
+
+def _messages(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [message for message in body.get("messages") or [] if isinstance(message, Mapping)]
+
+
+def _schema(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    wanted = body.get("response_format")
+    inner = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    return inner.get("schema") if isinstance(inner, Mapping) else None
+
+
+def _instance(schema: Mapping[str, Any]) -> Any:
+    """Return the least value that a plain schema allows."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    properties = schema.get("properties") or {}
+    least = {"string": "dry", "integer": 7, "number": 0.5, "boolean": True, "array": [], "null": None}
+    return least.get(str(schema.get("type")), {name: _instance(inner) for name, inner in properties.items()})
 
 
 def read_sources(text: str) -> tuple[str, list[Passage]]:

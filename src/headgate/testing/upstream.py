@@ -23,8 +23,9 @@ from typing import Any, Literal, get_args
 from headgate.kernel import Usage, units
 from headgate.models import Price, cost
 
+from .calls import Called, calls_of, results_of, streamed, with_calls
 from .dialects import Dialect, dialect_of, event
-from .gullible import reply
+from .gullible import question_of, reply
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -52,12 +53,13 @@ class Cut(Exception):
 
 @dataclass
 class Speech:
-    """One request: the wire it came by, its body, whether the answer is streamed, and what goes wrong."""
+    """One request: the wire it came by, its body, whether it is streamed, what goes wrong, and the calls it leads to."""
 
     dialect: Dialect
     body: dict[str, Any]
     stream: bool
     fault: Fault = "off"
+    calls: list[Called] = field(default_factory=list)
 
 
 @dataclass
@@ -127,7 +129,13 @@ class Upstream:
 
     async def _speak(self, speech: Speech, receive: Receive, send: Send) -> None:
         asked = speech.dialect.asked(speech.body)
-        text, fault = reply(asked), speech.fault
+        speech.calls = calls_of(speech.dialect, speech.body, question_of(asked))
+        speech.dialect.calling = bool(speech.calls)
+        told = results_of(speech.body)
+        text, fault = (
+            "" if speech.calls else f"The tools say: {', '.join(told)}." if told else reply(asked),
+            speech.fault,
+        )
         length = sum(len(str(message)) for message in asked.get("messages") or [])
         usage = Usage(-(-length // 4), -(-len(text) // 4))
         if self.bill:
@@ -138,6 +146,8 @@ class Upstream:
         answer = speech.dialect.whole(
             speech.body, text, None if fault == "no_usage" else usage, ended=fault != "no_finish"
         )
+        if speech.calls:
+            answer = with_calls(speech.dialect, answer, speech.calls)
         content = json.dumps(answer).encode()
         if fault == "long_line":
             await _start(send, "application/json")
@@ -239,6 +249,7 @@ def _events(speech: Speech, text: str, usage: Usage) -> Iterator[bytes]:
             yield _PAUSE
         if number == min(1, len(pieces) - 1):
             yield from _second(fault, dialect)
+    yield from streamed(dialect, body, speech.calls)
     yield dialect.closing(body, counted, ended=fault != "no_finish")
     if fault != "no_done":
         yield dialect.last()

@@ -108,7 +108,7 @@ def message_item(trace: str, parts: Sequence[Object], status: str, said: Mapping
 def text_part(text: str, answer: Answer | None = None) -> Object:
     """Return the part that holds the text, with its annotations and log-probabilities once the answer is known."""
     said = said_by(answer) if answer else {}
-    annotations = [_annotation(one) for one in said.get("annotations") or () if isinstance(one, Mapping)]
+    annotations = [_annotation(one) for one in _objects(said.get("annotations"))]
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs_of(answer)}
 
 
@@ -125,9 +125,9 @@ def refusal_of(answer: Answer) -> str:
 def call_items(answer: Answer) -> list[Object]:
     """Return the calls that the model wants made."""
     found = []
-    for number, call in enumerate(said_by(answer).get("tool_calls") or ()):
+    for number, call in enumerate(_objects(said_by(answer).get("tool_calls"))):
         kind = "custom" if call.get("type") == "custom" else "function"
-        inner = call.get(kind) or {}
+        inner = held if isinstance(held := call.get(kind), Mapping) else {}
         known = {"call_id": str(call.get("id") or f"call_{answer.trace_id}_{number}"), "name": inner.get("name") or ""}
         if kind == "custom":
             own = {
@@ -147,7 +147,7 @@ def logprobs_of(answer: Answer | None) -> list[Object]:
     """Return the log-probabilities of the text's tokens, with the fields that this wire insists on."""
     told = (answer.extra.get("choice") or {}).get("logprobs") if answer else None
     content = told.get("content") if isinstance(told, Mapping) else None
-    return [{"bytes": [], "top_logprobs": [], **one} for one in content or () if isinstance(one, Mapping)]
+    return [{"bytes": [], "top_logprobs": [], **one} for one in _objects(content)]
 
 
 def usage_of(answer: Answer) -> Object:
@@ -204,6 +204,11 @@ def _annotation(one: Mapping[str, Any]) -> Object:
     """Return a chat's annotation flat, as this wire has it."""
     inner = one.get(str(one.get("type")))
     return {"type": one.get("type"), **inner} if isinstance(inner, Mapping) else dict(one)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects of a list that a provider sent, whatever it sent."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def _details(told: Mapping[str, Any], name: str) -> Object:

@@ -24,9 +24,10 @@ _REFUSED = {
 }
 _OURS = frozenset({
     "input", "instructions", "tools", "tool_choice", "text", "reasoning", "max_output_tokens", "include", "store",
-    "background", "truncation", "max_tool_calls", "stream_options", *_REFUSED,
+    "background", "truncation", "max_tool_calls", "stream_options", "safety_identifier", *_REFUSED,
 })  # fmt: skip
-"""What this wire has and a chat has not, or has otherwise. `store` stays here: nobody is asked to keep anything."""
+"""What this wire has and a chat has not, or has otherwise. `store` and who asks
+stay here: nobody is asked to keep anything, and a name of a user is told to nobody."""
 
 
 def decode_request(body: Object) -> Object:
