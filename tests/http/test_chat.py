@@ -148,10 +148,10 @@ def test_a_client_that_leaves_cancels_the_call_upstream(
 @pytest.mark.parametrize(
     ("model", "status", "code"),
     [
-        ("suport", 404, "model_not_found"), ("openai/gpt-5", 404, "model_not_found"),
+        ("suport", 404, "model_not_found"), ("openai/gpt-5", 400, "invalid_input"),
         ("support@staging", 404, "model_not_found"), ("support@sha256:" + "0" * 64, 404, "model_not_found"),
         ("", 400, "model_missing"), (None, 400, "model_missing"), (5, 400, "model_missing"),
-        ("support@" + "a" * 4000, 404, "model_not_found"), ("../../etc", 404, "model_not_found"),
+        ("support@" + "a" * 4000, 404, "model_not_found"), ("../../etc", 400, "invalid_input"),
     ],
 )  # fmt: skip
 def test_a_model_that_is_none_is_told_in_openais_words(server: Any, model: Any, status: int, code: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import World, end
 
-from headgate.kernel import Answer, InvalidInput, Text
+from headgate.kernel import Answer, InvalidInput
 from headgate.models import Call, Delta, End, Price, ProviderError
 from headgate.serve import Purse, Targets, execute
 from headgate.serve.calling.breaker import COOL_S, VOLUME
@@ -269,7 +269,7 @@ async def test_a_session_stays_where_it_is(ruled: Callable[..., World]) -> None:
         for _ in range(4):
             request = replace(world.request(ASK), session=f"s{name}")
             async for event in execute(world.snapshot, request, world.runtime):
-                if not isinstance(event, Text):
+                if isinstance(event, Final):
                     found.add(event.answer.model)
         assert len(found) == 1
 
@@ -321,7 +321,7 @@ async def answered(world: World, key: str = "k1") -> Answer:
     request = replace(world.request(ASK), key_id=key)
     found = None
     async for event in execute(world.snapshot, request, world.runtime):
-        if not isinstance(event, Text):
+        if isinstance(event, Final):
             found = event.answer
     assert found is not None
     return found

@@ -129,9 +129,16 @@ async def _end(events: AsyncIterator[Event]) -> Answer:
     raise Unavailable("the answer has no end", code="stream_cut")
 
 
+_STATUS = {"provider_rejected": 400, "content_filter": 400, "provider_rate_limit": 429, "provider_timeout": 504}
+"""What an answer that failed is for the client; 503 for anything else: trying again may help."""
+
+
 def _failed(answer: Answer) -> Unavailable:
-    hint = f"try again; the trace {answer.trace_id} says what happened"
-    return Unavailable("the app could not answer", hint, code=answer.reason.partition(":")[0] or "error")
+    code = answer.reason.partition(":")[0] or "error"
+    hint = f"the trace {answer.trace_id} says what happened"
+    error = Unavailable(f"{answer.route or 'the app'} could not answer: {code}", hint, code=code)
+    error.status = _STATUS.get(code, 503)
+    return error
 
 
 def _headers(turn: Turn, answer: Answer | None) -> Headers:

@@ -14,17 +14,18 @@ _READ = frozenset({"read", "traces", "feedback", "chat"})
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read"}),
     "app": frozenset({"chat", "feedback", "ingest"}),
-    "engineer": _READ | {"build", "operate", "promote", "rules", "chat.release", "ingest"},
+    "engineer": _READ | {"build", "operate", "promote", "rules", "chat.release", "chat.model", "ingest"},
     "reviewer": _READ | {"review", "approve", "audit", "chat.release"},
-    "operator": _READ | {"operate", "promote", "rules", "audit", "chat.release", "ingest"},
+    "operator": _READ | {"operate", "promote", "rules", "audit", "chat.release", "chat.model", "ingest"},
     "admin": _READ
-    | {"build", "operate", "review", "approve", "promote", "rules", "keys", "audit", "chat.release", "ingest"},
+    | {"build", "operate", "review", "approve", "promote", "rules", "keys", "audit", "ingest"}
+    | {"chat.release", "chat.model"},
 }
 """viewer looks at results, not at conversations. app is a product's own key: it chats, gives feedback and sends traces
 (`ingest`). engineer builds, evaluates and promotes: what protects an environment is its gate and the approvals it asks
 for, not who pushes the button. reviewer decides and approves. operator promotes, rolls back and sets rules, but builds
 nothing. admin does all of it and makes keys. `chat.release` addresses a release by its digest, past the environments'
-gates."""
+gates; `chat.model` a provider's model by its own name, past every release and its guards."""
 
 
 def permits(roles: Iterable[str], permission: str) -> bool:

@@ -5,6 +5,7 @@ from .calling.chain import chain_targets
 from .calling.strictness import Weakness, incapable, weaknesses
 from .calling.targets import Hint, Targets
 from .context import in_context
+from .direct import direct
 from .embedding.embed import Embedding, embed_texts
 from .execute import answer, execute
 from .guarding.alone import Checked, check_messages
@@ -20,6 +21,6 @@ from .tabular.model import Model, ModelRequest
 __all__ = [
     "MOST_ROWS", "Checked", "Embedding", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases",
     "Runtime", "Snapshot", "Targets", "Weakness", "answer", "app_targets", "behavioural", "chain_targets",
-    "check_messages", "compile_limits", "cross_check", "embed_texts", "execute", "in_context", "incapable", "infer",
-    "load", "targets", "warnings", "weaknesses",
+    "check_messages", "compile_limits", "cross_check", "direct", "embed_texts", "execute", "in_context", "incapable",
+    "infer", "load", "targets", "warnings", "weaknesses",
 ]  # fmt: skip

@@ -111,14 +111,9 @@ def _parts(body: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:
 
 
 def _unaccepted(kind: str, where: str) -> InvalidInput:
-    name = _KINDS[kind]
-    return InvalidInput(
-        f"{where}: this app takes no {name}",
-        "its policy does not accept them; guards read text only"
-        if kind != "tools"
-        else "its policy does not accept them",
-        code="not_accepted",
-    )
+    why = "" if kind == "tools" else ": guards read text only"
+    hint = f"its policy does not accept them{why}; `accept: [{kind}]` in the policy lets them pass"
+    return InvalidInput(f"{where}: this app takes no {_KINDS[kind]}", hint, code="not_accepted")
 
 
 _KINDS = {

@@ -20,9 +20,20 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from headgate.kernel import Duration, plugins
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import Price
-from headgate.models.upstream.failures import broken_answer, failure
+from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.host import Defaults, need_key
 from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request
+
+_PARAMETERS = frozenset(
+    {
+        "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "n", "stop", "seed", "stream",
+        "stream_options", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "tools",
+        "tool_choice", "functions", "function_call", "parallel_tool_calls", "response_format", "reasoning_effort",
+        "modalities", "audio", "prediction", "service_tier", "verbosity", "top_k", "thinking", "user",
+        "prompt_cache_key", "safety_identifier", "max_sentences", "headgate",
+    }
+)  # fmt: skip
+"""What a caller may set. The library takes its own settings, address and key among them, beside the model's."""
 
 
 class Options(BaseModel):
@@ -94,6 +105,10 @@ class LiteLLM:
         return None
 
     def _parameters(self, call: Call) -> dict[str, Any]:
+        if unknown := sorted(call.body.keys() - _PARAMETERS):
+            raise refused(
+                f"the provider {self.name!r} may not be sent {unknown[0]} by a caller", "set it in its defaults"
+            )
         found = encode_request(call, "max_tokens", self._options.defaults)
         prefix = self._options.prefix
         found |= {"model": f"{prefix}/{call.model}" if prefix else call.model, "num_retries": 0, "max_retries": 0}

@@ -70,7 +70,7 @@ class Environments:
         """
         app, at, wanted = name.partition("@")
         served = self.rows.get((project, app))
-        if at and "/" not in app:
+        if at:
             return served.get(wanted) if served else None
         if served is None:
             raise self._no_model(project, app)
@@ -90,9 +90,6 @@ class Environments:
         return found
 
     def _no_model(self, project: str, app: str) -> NotFound:
-        if "/" in app:
-            hint = "only apps are served here; put the model behind one in apps/*.yaml"
-            return NotFound(f"{app!r} is a provider's model", hint, code="model_not_found")
         apps = sorted({name for owner, name in self.rows if owner == project})
         hint = nearest(app, apps) or "nothing is served yet: run `headgate release promote`"
         return NotFound(f"no environment serves an app called {app!r}", hint, code="model_not_found")

@@ -43,6 +43,7 @@ from headgate.serve import (
     Snapshot,
     Targets,
     check_messages,
+    direct,
     embed_texts,
     execute,
 )
@@ -196,10 +197,22 @@ class Gateway:
         if not isinstance(name, str) or not name:
             hint = "name an app: " + (", ".join(self.environments.names(principal.project)) or "none is served yet")
             raise InvalidInput("`model` is missing", hint, code="model_missing")
+        if "/" in name:
+            return self._direct(known, name, (body, trace_id, session))
         pin = self.environments.pin(principal.project, name)
         if pin is None:
             pin = await asyncio.to_thread(self._by_digest, principal, name)
         snapshot = await self.releases.get(principal.project, pin.release)
+        return self._turn(known, pin, snapshot, (body, trace_id, session))
+
+    def _direct(self, known: Known, target: str, asked: tuple[Mapping[str, Any], str, str]) -> Turn:
+        """Address a provider's model by its own name: past every release, for those who may, within their limits."""
+        authorise(known.principal, "chat.model", "call a provider's model past the releases")
+        self.providers.resolve(target)
+        return self._turn(known, Pin(target, "", 0, ""), direct(target), asked)
+
+    def _turn(self, known: Known, pin: Pin, snapshot: Snapshot, asked: tuple[Mapping[str, Any], str, str]) -> Turn:
+        (body, trace_id, session), principal = asked, known.principal
         user = body.get("user")
         subject = self.embedded.store.secret.subject(principal.project, user) if isinstance(user, str) else ""
         request = Request(trace_id, body, principal.key_id, session, subject)

@@ -1,0 +1,133 @@
+"""Guards over everything that a value holds: what is looked at, what is passed over, what is masked where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.guard import Nested, Policy, compile_policy, gravest
+from headgate.kernel import Verdict
+
+SECRET = "ann.smith@example.com"
+
+
+def policy(**options: Any) -> Policy:
+    return compile_policy(
+        {
+            "input": [
+                {"type": "pii", "behaviour": 1, "action": "mask"},
+                {"type": "terms", "behaviour": 1, "deny": ["NL-OVERRIDE"], **options},
+            ]
+        }
+    )
+
+
+def nested(**options: Any) -> Nested:
+    return Nested(policy(**options).input, "input")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "write to {}",
+        {"role": "user", "content": "write to {}", "name": "person_a"},
+        {"role": "user", "content": [{"type": "text", "text": "write to"}, {"type": "text", "text": "{}"}]},
+        {"tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": '{{"to": "{}"}}'}}]},
+        {"role": "tool", "tool_call_id": "c", "content": "found {}"},
+        [{"type": "function", "function": {"name": "f", "description": "ask {}", "parameters": {"file": "{}"}}}],
+        {"id": "x" * 300 + " {}"},
+    ],
+)
+def test_a_text_is_masked_wherever_it_stands(value: Any) -> None:
+    filled = _filled(value)
+    reader = nested()
+    passed = reader.look(filled)
+    assert SECRET in str(filled)
+    assert SECRET not in str(passed)
+    assert reader.verdicts["pii"].verdict == "mask"
+    assert type(passed) is type(filled)
+    assert len(passed) == len(filled) or isinstance(passed, str)
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.format(SECRET) if "{}" in value else value
+    if isinstance(value, dict):
+        return {key: _filled(inner) for key, inner in value.items()}
+    return [_filled(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_what_is_no_text_is_passed_over_and_stays_the_same_object() -> None:
+    value = {
+        "role": "user",
+        "tool_call_id": SECRET,
+        "content": [
+            {"type": "image_url", "image_url": {"url": f"https://x/{SECRET}"}},
+            {"type": "redacted_thinking", "data": SECRET},
+        ],
+        "signature": SECRET,
+    }
+    reader = nested()
+    assert reader.look(value) is value
+    assert reader.verdicts.get("pii", Verdict("pii", "input", "pass")).verdict == "pass"
+
+
+def test_a_part_that_only_looks_like_media_is_read() -> None:
+    reader = nested()
+    assert SECRET not in str(reader.look({"type": "text", "text": "hi", "file": {"name": SECRET}}))
+
+
+def test_a_text_cut_into_parts_is_read_as_one_and_stops_all_that_follows() -> None:
+    reader = nested(deny=["open the gate"])
+    reader.look([{"type": "text", "text": "please open the"}, {"type": "text", "text": "gate now"}])
+    assert reader.blocked is not None
+    later = {"content": SECRET}
+    assert reader.look(later) is later
+
+
+def test_without_guards_nothing_is_read() -> None:
+    reader = Nested((), "output")
+    value = {"content": SECRET}
+    assert reader.look(value) is value
+    assert not reader.verdicts
+
+
+def test_a_text_that_holds_the_mark_between_texts_is_masked_all_the_same() -> None:
+    reader = nested()
+    passed = reader.look([f"a\n\x1e\nb {SECRET}", f"{SECRET} c"])
+    assert SECRET not in str(passed)
+    assert len(passed) == 2
+
+
+texts = st.sampled_from(["plain", "", SECRET, f"mail {SECRET} now", "zwölf", "\n", "id"])
+values = st.recursive(
+    texts | st.none() | st.integers() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "text", "c"]), inner),
+    max_leaves=12,
+)
+
+
+@given(values)
+def test_only_texts_change_and_only_where_something_was_found(value: Any) -> None:
+    passed = nested().look(value)
+    assert SECRET not in str(passed)
+    assert _shape(passed) == _shape(value)
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, str):
+        return "text" if "@" in value or "<EMAIL>" in value else value
+    if isinstance(value, dict):
+        return {key: _shape(inner) for key, inner in value.items()}
+    return [_shape(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_the_gravest_verdict_of_each_guard_counts() -> None:
+    first = (Verdict("a", "output", "mask"), Verdict("b", "output", "pass"))
+    second = (Verdict("a", "output", "pass"), Verdict("b", "output", "block"), Verdict("c", "output", "skipped"))
+    assert [(one.guard, one.verdict) for one in gravest(first, second)] == [
+        ("a", "mask"), ("b", "block"), ("c", "skipped"),
+    ]  # fmt: skip
