@@ -24,6 +24,7 @@ from pydantic.fields import FieldInfo
 
 from headgate.cli.options import fields_of
 from headgate.kernel import HeadgateError, errors, plugins, units
+from headgate.models import Facts
 from headgate.platform import operations, settings
 from headgate.platform.roles import ROLES
 from headgate.release import project, rules
@@ -279,7 +280,9 @@ def files_page() -> str:
     lines += [
         "`a`; `a.NAME.b` a key of each entry of the mapping `a`. An unknown key is an error that names the nearest.\n"
     ]
-    lines += ["## headgate.yaml\n", *fields_table(project.ProjectFile), "", *rule_lines()]
+    lines += ["## headgate.yaml\n", *fields_table(project.ProjectFile), ""]
+    lines += ["## Facts of a provider\n", "What `providers.NAME.facts` may declare, whatever its type.\n"]
+    lines += [*fields_table(Facts), "", *rule_lines()]
     lines += [
         "# Keys of artifacts\n",
         "What each kind of artifact holds once its file is parsed: this is what a digest covers.\n",

@@ -83,12 +83,19 @@ def test_every_yaml_block_that_names_its_file_parses(page: Path, tmp_path: Path)
             continue
         project = tmp_path / str(number)
         shutil.copytree(TEMPLATE, project)
+        (project / named[1]).parent.mkdir(exist_ok=True)
         (project / named[1]).write_text(body, encoding="utf-8")
         if named[1] == "headgate.yaml":
             read_project(project)
         else:
             path = named[1].removesuffix(".yaml")
-            kinds = {"apps": "app", "policies": "policy", "retrieval": "retrieval", "data": "dataset"}
+            kinds = {
+                "apps": "app",
+                "policies": "policy",
+                "retrieval": "retrieval",
+                "data": "dataset",
+                "prices": "prices",
+            }
             folder = path.partition("/")[0]
             kind = kinds.get(folder, folder.removesuffix("s"))
             assert plugins.load("kinds", kind).parse(project, path).digest

@@ -1,5 +1,6 @@
-"""The kind `prices`: what models cost, as an app uses it first, before what providers say themselves. Called by the
-plugin loader, and by `serve` to compile what a release pins.
+"""The kind `prices`: what models cost, before what their providers say.
+
+Called by the plugin loader, and by `serve` to compile what a release pins.
 
 prices:
   openai/gpt-5-mini: {input: $0.25, output: $2, cached: $0.025}

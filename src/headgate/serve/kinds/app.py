@@ -103,7 +103,7 @@ class App(BaseModel):
     route: Route
     llms: Annotated[dict[str, ChainOf], Field(description=CHAINS)] = {}
     verify: Verify = Verify()
-    prices: PricesPath | None = None
+    prices: Annotated[PricesPath | None, Field(description="what models cost, before what providers say")] = None
     fallback: PromptPath
     context: Context = Context()
 
