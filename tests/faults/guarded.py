@@ -138,8 +138,63 @@ def chat_stream(served: Served, app: str, text: str) -> Seen:
     return Seen(said, ends[0] == "content_filter", headers["x-headgate-trace"])
 
 
+def responses(served: Served, app: str, text: str) -> Seen:
+    _, body, headers = served.request("POST", "/v1/responses", {"model": app, "input": text})
+    return _response(body, headers)
+
+
+def _response(body: Mapping[str, Any], headers: Mapping[str, str]) -> Seen:
+    assert body["status"] in ("completed", "incomplete")
+    said = "".join(part["text"] for item in body["output"] for part in item["content"])
+    stopped = (body["incomplete_details"] or {}).get("reason") == "content_filter"
+    return Seen(said, stopped, headers["x-headgate-trace"])
+
+
+def responses_stream(served: Served, app: str, text: str) -> Seen:
+    _, body, headers = served.request("POST", "/v1/responses", {"model": app, "input": text, "stream": True})
+    events = _events(body)
+    assert events[-1]["type"] in ("response.completed", "response.incomplete")
+    end = _response(events[-1]["response"], headers)
+    deltas = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    dones = [event["text"] for event in events if event["type"] == "response.output_text.done"]
+    assert "".join(dones) == deltas == end.text
+    return end
+
+
+def messages(served: Served, app: str, text: str) -> Seen:
+    _, body, headers = served.request("POST", "/v1/messages", _message(app, text))
+    said = "".join(block["text"] for block in body["content"])
+    return Seen(said, body["stop_reason"] == "refusal", headers["x-headgate-trace"])
+
+
+def messages_stream(served: Served, app: str, text: str) -> Seen:
+    _, body, headers = served.request("POST", "/v1/messages", _message(app, text, stream=True))
+    events = _events(body)
+    assert events[-1]["type"] == "message_stop"
+    said = "".join(event["delta"]["text"] for event in events if event["type"] == "content_block_delta")
+    ends = [event["delta"]["stop_reason"] for event in events if event["type"] == "message_delta"]
+    assert len(ends) == 1
+    return Seen(said, ends[0] == "refusal", headers["x-headgate-trace"])
+
+
+def _message(app: str, text: str, **more: Any) -> dict[str, Any]:
+    return {"model": app, "max_tokens": 1000, "messages": [{"role": "user", "content": text}], **more}
+
+
+def _events(body: str) -> list[dict[str, Any]]:
+    lines = [line for line in body.split("\n") if line.startswith("data: ")]
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
 Ask = Callable[[Served, str, str], Seen]
-ROUTES: dict[str, Ask] = {"chat": chat, "chat-stream": chat_stream}
+ROUTES: dict[str, Ask] = {
+    "chat": chat,
+    "chat-stream": chat_stream,
+    "responses": responses,
+    "responses-stream": responses_stream,
+    "messages": messages,
+    "messages-stream": messages_stream,
+}
 """Every route by which a model answers, whole and streamed."""
 
 
