@@ -79,6 +79,15 @@ def test_a_record_comes_back_whole(spans: Spans) -> None:
     assert spans.get("acme", "e" * 32) is None
 
 
+def test_stages_of_any_form_come_back_whole(spans: Spans) -> None:
+    ours: dict[str, Any] = {"name": "route", "start_us": 1, "took_us": 2, "facts": {"label": ["a", {"b": 1}]}}
+    other = {"name": "route", "start_us": 1, "took_us": 2, "note": "4 things, not ours"}
+    given = record(stages=(ours, other, {**ours, "more": None}, {}, {"facts": {}}))
+    spans.record(given)
+    spans.flush()
+    assert spans.get("acme", given.trace_id) == given
+
+
 def test_an_ambiguous_beginning_names_nothing(spans: Spans) -> None:
     for last in "12":
         spans.record(record(trace_id="ab" * 15 + "0" + last))
@@ -323,6 +332,24 @@ def test_more_than_the_queue_holds_is_dropped_counted_and_marked(file: str, monk
         gaps = look.execute("SELECT project_id, since, until, dropped FROM gap").fetchall()
     assert gaps == [("acme", 1030.0, 1049.0, 20)]
     reader.close()
+    spans.close()
+
+
+def test_requests_that_wait_take_bounded_memory_however_long_they_are(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(span_writer, "WEIGHT", 100_000)
+    spans = Spans(file, writer=True)
+    with closing(sqlite3.connect(file.removeprefix("sqlite:///"), isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        for number in range(50):
+            spans.record(record(number, payload={"answer": f"{number} " * 5_000}))
+        assert 40 <= spans.dropped < 50
+        blocker.execute("ROLLBACK")
+    spans.flush()
+    spans.record(record(99))
+    spans.flush()
+    assert len(spans.find(SpanQuery("acme", limit=99))) == 51 - spans.dropped
     spans.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -230,6 +231,13 @@ def test_many_requests_of_one_moment_are_all_kept(spans: Spans) -> None:
 )
 def test_texts_are_folded_to_words(given: str, expected: str) -> None:
     assert words.fold(given) == expected
+
+
+@pytest.mark.parametrize("given", ["한국어 각", "Größe Ångström", "কো কৌ", "கொ", "ﾀﾜｰ ガ", "ffi ﬃ ㄱㅏ"])
+def test_composed_and_decomposed_are_the_same_words(given: str) -> None:
+    forms = {words.fold(unicodedata.normalize(form, given)) for form in ("NFC", "NFD")}
+    assert len(forms) == 1
+    assert {words.fold(unicodedata.normalize(form, f"{given} ᄀ")) for form in ("NFC", "NFD")} == {f"{forms.pop()}ᄀ "}
 
 
 def test_folding_twice_changes_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,29 @@ def test_version_1_is_brought_up_to_date(old_url: str) -> None:
     with reader._reads.connect() as connection:
         assert not inspect(connection).has_table("request_1")
     reader.close()
+
+
+def test_version_2_is_read_as_it_is(spans_url: str) -> None:
+    """Version 2 names the parts of each stage, and compresses what is shorter."""
+    stage = {"name": "route", "start_us": 1, "took_us": 2, "facts": {"label": "billing"}}
+    old, new = replace(RECORDS[1], stages=(stage, stage)), replace(RECORDS[2], stages=(stage,))
+    spans = Spans(spans_url, writer=True)
+    spans.record(old)
+    spans.flush()
+    spans.close()
+    engine = create_engine(spans_url)
+    with engine.begin() as connection:
+        packed = json.dumps({"stages": [stage, stage], "attributes": old.attributes}).encode()
+        changes = {"packed": packed, "payload": zlib.compress(json.dumps(old.payload).encode(), 1)}
+        connection.execute(text("UPDATE request SET packed = :packed, payload = :payload"), changes)
+        connection.execute(text("UPDATE span_schema SET version = 2"))
+    engine.dispose()
+    spans = Spans(spans_url, writer=True)
+    spans.record(new)
+    spans.flush()
+    assert spans.find(SpanQuery("acme", payload=True)) == [new, old]
+    assert shown(spans, "acme", 300) == recount(spans, "acme", 300)
+    spans.close()
 
 
 def test_it_goes_on_from_there(old_url: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -48,11 +49,11 @@ rollup = Table(
 )  # fmt: skip
 _MOST_REMEMBERED = 20_000
 _MOST_SUM = 2**52
-_PLACES = tuple(COLUMNS.index(name) for name in DIMENSIONS)
-_PROJECT, _AT, _STATUS, _COST, _LATENCY = (
-    COLUMNS.index(name) for name in ("project_id", "at", "status", "cost_nano", "latency_us")
+_AT = COLUMNS.index("at")
+_kind = itemgetter(*(COLUMNS.index(name) for name in ("project_id", *DIMENSIONS)))
+_counted = itemgetter(
+    *(COLUMNS.index(name) for name in ("status", "cost_nano", "input_tokens", "output_tokens", "latency_us"))
 )
-_INPUT, _OUTPUT = COLUMNS.index("input_tokens"), COLUMNS.index("output_tokens")
 Key = tuple[Any, ...]
 
 
@@ -98,15 +99,23 @@ class Sums:
         self.numbers, self.bins = [0, 0, 0, 0, 0, 0], dict[int, int]()
 
     def add(self, row: Values, sign: int) -> None:
-        status, numbers = row[_STATUS], self.numbers
+        status, cost, tokens_in, tokens_out, latency = _counted(row)
+        numbers = self.numbers
         numbers[0] += sign
-        numbers[1] += sign * (status == "blocked")
-        numbers[2] += sign * (status == "error")
-        numbers[3] += sign * row[_COST]
-        numbers[4] += sign * row[_INPUT]
-        numbers[5] += sign * row[_OUTPUT]
-        number = bin_of(row[_LATENCY])
+        if status == "blocked":
+            numbers[1] += sign
+        elif status == "error":
+            numbers[2] += sign
+        numbers[3] += sign * cost
+        numbers[4] += sign * tokens_in
+        numbers[5] += sign * tokens_out
+        number = bin_of(latency)
         self.bins[number] = self.bins.get(number, 0) + sign
+
+    def merge(self, other: Sums) -> None:
+        self.numbers = [mine + its for mine, its in zip(self.numbers, other.numbers, strict=True)]
+        for number, count in other.bins.items():
+            self.bins[number] = self.bins.get(number, 0) + count
 
 
 class Tally:
@@ -115,40 +124,44 @@ class Tally:
     def __init__(self, dialect: str) -> None:
         self._insert = Insert(rollup, _KEY, dialect, replace=True)
         self._sums: dict[Key, Sums] = {}
-        self._touched: set[Key] = set()
+        self._fresh: dict[Key, Sums] = {}
         self._writer = 0
         self.forget()
 
     def forget(self) -> None:
         """Begin anew under another number: what is on disk of the old one stands as it is."""
         self._sums.clear()
-        self._touched.clear()
+        self._fresh.clear()
         self._writer = secrets.randbits(62)
 
     def add(self, rows: Iterable[Values], sign: int = 1) -> None:
-        """Count rows of `request`, or with sign -1 take them back."""
+        """Count rows of `request`, or with sign -1 take them back. Wider buckets follow from the finest in `write`."""
+        fresh, finest = self._fresh, STEPS[0]
         for row in rows:
-            dimensions = (row[_PROJECT], *[row[place] for place in _PLACES])
             at = max(-(2**53), min(2**53, int(row[_AT])))
-            for step in STEPS:
-                key = (step, at - at % step, *dimensions)
-                sums = self._sums.get(key)
-                if sums is None:
-                    sums = self._sums[key] = Sums()
-                sums.add(row, sign)
-                self._touched.add(key)
+            key = (at - at % finest, *_kind(row))
+            sums = fresh.get(key)
+            if sums is None:
+                sums = fresh[key] = Sums()
+            sums.add(row, sign)
 
     def write(self, connection: Connection) -> None:
         """Write the buckets touched since the last time. Call `forget` when the transaction does not commit."""
-        rows = []
-        for key in sorted(self._touched):
-            step, at, project, *dimensions = key
-            sums = self._sums[key]
-            rows.append(
-                (project, step, at, *dimensions, self._writer, *map(_bounded, sums.numbers), pack_bins(sums.bins))
-            )
+        touched: dict[Key, Sums] = {}
+        for (at, project, *dimensions), fresh in self._fresh.items():
+            for step in STEPS:
+                key = (project, step, at - at % step, *dimensions)
+                sums = self._sums.get(key)
+                if sums is None:
+                    sums = self._sums[key] = Sums()
+                sums.merge(fresh)
+                touched[key] = sums
+        self._fresh.clear()
+        rows = [
+            (*key, self._writer, *map(_bounded, sums.numbers), pack_bins(sums.bins))
+            for key, sums in sorted(touched.items(), key=itemgetter(0))
+        ]
         self._insert(connection, rows)
-        self._touched.clear()
 
     def trim(self) -> None:
         """Keep memory bounded. Only after a commit."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from operator import attrgetter, itemgetter
 from random import getrandbits
 from typing import Any
 
@@ -30,15 +31,16 @@ from sqlalchemy import Column as C
 
 from headgate.kernel import RequestRecord, text_of
 
-from .packing import clean, pack, unpack
-from .words import folded
+from .packing import clean, compress, encode, unpack
+from .words import MOST_TEXT, folded
 
-VERSION = 2
+VERSION = 3
 """The schema's version, kept in the one row of `span_schema`."""
 _PACKED = frozenset({"stages", "payload", "attributes"})
 MARK = "\x1f"
 _CHANCE_BITS = 20
 _LAST_MS = 2**43 - 1
+_SCALAR_BYTES = 1_500
 
 metadata = MetaData()
 schema = Table("span_schema", metadata, C("version", Integer, nullable=False))
@@ -73,7 +75,11 @@ PROJECT, TRACE, AT = (COLUMNS.index(name) for name in ("project_id", "trace_id",
 TEXT, ATTRIBUTES = COLUMNS.index("text"), COLUMNS.index("attributes")
 """Where these stand in a row."""
 Values = tuple[Any, ...]
-_NAMES = tuple(item.name for item in _SCALARS)
+_scalars = attrgetter(*(item.name for item in _SCALARS))
+_texts_of = attrgetter("project", "trace_id", *(item.name for item in _SCALARS if str(item.type) == "str"))
+_STAGE = ("name", "start_us", "took_us", "facts")
+"""What a stage of ours consists of; such a stage is packed as a list of these values, a half shorter than by name."""
+_stage_of = itemgetter(*_STAGE)
 TEXTS = frozenset(item.name for item in _SCALARS if str(item.type) == "str") | {"trace_id"}
 
 
@@ -97,17 +103,60 @@ def to_row(record: RequestRecord, number: int | None = None) -> Values:
 
     number: the id that the row keeps; without it, it gets a new one.
     """
-    scalars = [_clean_scalar(getattr(record, name)) for name in _NAMES]
-    attributes = clean(MARK + "".join(f"{pair}{MARK}" for pair in _pairs(record.attributes)))
-    text = clean(folded(_texts(record.payload)))
-    packed = pack({"stages": record.stages, "attributes": record.attributes})
-    payload = pack(record.payload) if record.payload else b""
-    number = new_id(record.at) if number is None else number
-    return number, clean(record.project), clean(record.trace_id), *scalars, attributes, text, packed, payload
+    return finished(drafted(record, number))
+
+
+def drafted(record: RequestRecord, number: int | None = None) -> Values:
+    """Return the row of a record, but for what takes long when the conversation is long: `finished` does that.
+
+    A draft holds nothing but strings, bytes and numbers: while it waits, it gives the garbage collector no work.
+    """
+    scalars = _scalars(record)
+    names = (record.project, record.trace_id)
+    if not _harmless(record):
+        scalars = tuple([_clean_scalar(value) for value in scalars])
+        names = (clean(record.project), clean(record.trace_id))
+    attributes = clean(MARK + "".join([f"{pair}{MARK}" for pair in _pairs(record.attributes)]))
+    text = "\n".join(_texts(record.payload))[:MOST_TEXT]
+    packed = encode({"stages": [_short(stage) for stage in record.stages], "attributes": record.attributes})
+    payload = encode(record.payload) if record.payload else b""
+    return new_id(record.at) if number is None else number, *names, *scalars, attributes, text, packed, payload
+
+
+def finished(draft: Values) -> Values:
+    """Return the row of a draft: its words folded, what is large compressed."""
+    text, packed, payload = draft[TEXT:]
+    return *draft[:TEXT], clean(folded(text)), compress(packed), compress(payload)
+
+
+def weight(draft: Values) -> int:
+    """Return about how many bytes a draft takes in memory."""
+    return len(draft[TEXT]) + len(draft[-2]) + len(draft[-1]) + _SCALAR_BYTES
+
+
+def _harmless(record: RequestRecord) -> bool:
+    """Whether every database can hold the record's short texts as they are; one look at all of them together."""
+    try:
+        texts = "".join(_texts_of(record))
+    except TypeError:  # one of them is no text
+        return False
+    return texts.isascii() and "\0" not in texts
 
 
 def _clean_scalar(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
+
+
+def _short(stage: Mapping[str, Any]) -> Any:
+    """Return a stage as `_STAGE`'s values, as it is where it holds other things."""
+    try:
+        return _stage_of(stage) if len(stage) == len(_STAGE) else stage
+    except KeyError:
+        return stage
+
+
+def _long(stage: Any) -> Mapping[str, Any]:
+    return dict(zip(_STAGE, stage, strict=True)) if isinstance(stage, list) else stage
 
 
 def from_row(row: Row[Any]) -> RequestRecord:
@@ -118,7 +167,7 @@ def from_row(row: Row[Any]) -> RequestRecord:
     return RequestRecord(
         project=found["project_id"],
         trace_id=found["trace_id"],
-        stages=tuple(packed["stages"]),
+        stages=tuple([_long(stage) for stage in packed["stages"]]),
         attributes=packed["attributes"],
         payload=unpack(payload) if payload else {},
         **{item.name: found[item.name] for item in _SCALARS},

@@ -50,8 +50,9 @@ def prepare(engine: Engine, url: str) -> None:
             word_index.create(connection)
         if version is None:
             connection.execute(insert(table.schema).values(version=VERSION))
-        elif version == 1:
-            _take_over(connection)
+        elif version < VERSION:
+            if version == 1:
+                _take_over(connection)  # version 2 packs stages by name, which is still read
             connection.execute(update(table.schema).values(version=VERSION))
 
 

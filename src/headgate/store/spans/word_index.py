@@ -20,10 +20,14 @@ _SQL = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS words USING
        fts5(document, content='', columnsize=0, detail=none, tokenize='ascii')""",
 )
+_NOTED = 64
+_NOTE = f"INSERT INTO unindexed (id) VALUES {', '.join(['(?)'] * _NOTED)} ON CONFLICT DO NOTHING"
 FACETS = (
     "project_id", "app", "environment", "release", "route", "status", "source", "label", "model", "key_id", "session",
     "subject", "blocked_by",
 )  # fmt: skip
+_WAITING = f"""SELECT {", ".join(f'request."{name}"' for name in table.COLUMNS[:-2])}
+    FROM (SELECT id FROM unindexed ORDER BY id LIMIT ?) AS waiting CROSS JOIN request ON request.id = waiting.id"""
 _FACETS = tuple((name, table.COLUMNS.index(name)) for name in FACETS)
 
 
@@ -35,9 +39,13 @@ def create(connection: Connection) -> None:
 
 def note_new(connection: Connection, rows: Sequence[Values]) -> None:
     """Have rows indexed later."""
-    if rows:
-        sql = "INSERT INTO unindexed (id) VALUES (?) ON CONFLICT DO NOTHING"
-        connection.exec_driver_sql(sql, [(row[0],) for row in rows])
+    cursor = connection.connection.cursor()
+    try:
+        for start in range(0, len(rows), _NOTED):
+            ids = [row[0] for row in rows[start : start + _NOTED]]
+            cursor.execute(_NOTE, ids + ids[:1] * (_NOTED - len(ids)))  # what comes twice is ignored
+    finally:
+        cursor.close()
 
 
 def note_gone(connection: Connection, rows: Sequence[Values]) -> None:
@@ -56,13 +64,11 @@ def catch_up(connection: Connection, most: int) -> int:
     cursor = connection.connection.cursor()
     try:
         waiting = cursor.execute("SELECT id, old FROM unindexed ORDER BY id LIMIT ?", (most,)).fetchall()
-        columns = ", ".join(f'"{name}"' for name in table.COLUMNS)
-        for number, old in waiting:
-            if old is not None:
-                cursor.execute("INSERT INTO words (words, rowid, document) VALUES ('delete', ?, ?)", (number, old))
-            row = cursor.execute(f"SELECT {columns} FROM request WHERE id = ?", (number,)).fetchone()
-            if row is not None:
-                cursor.execute("INSERT INTO words (rowid, document) VALUES (?, ?)", (number, _document(row)))
+        gone = [(number, old) for number, old in waiting if old is not None]
+        cursor.executemany("INSERT INTO words (words, rowid, document) VALUES ('delete', ?, ?)", gone)
+        found = cursor.execute(_WAITING, (most,)).fetchall()
+        new = [(row[0], _document(row)) for row in found]
+        cursor.executemany("INSERT INTO words (rowid, document) VALUES (?, ?)", new)
         cursor.executemany("DELETE FROM unindexed WHERE id = ?", [(number,) for number, _ in waiting])
         return len(waiting)
     finally:
@@ -70,7 +76,8 @@ def catch_up(connection: Connection, most: int) -> int:
 
 
 def _document(row: Values) -> str:
-    return f"{' '.join(_facets(row))}{row[table.TEXT]}"
+    """Return what is indexed of a row: its facets and each of its words once, as the index knows no places."""
+    return " ".join({*_facets(row), *row[table.TEXT].split()})
 
 
 def _facets(row: Values) -> Iterator[str]:
@@ -81,4 +88,3 @@ def _facets(row: Values) -> Iterator[str]:
         name, _, value = pair.partition("=")
         if name:
             yield words.facet(name, value)
-    yield ""

@@ -27,14 +27,15 @@ from .packing import clean
 CAPACITY = 10_000
 """Requests that wait at most, in memory."""
 WEIGHT = 32 * 1024 * 1024
-"""Bytes of received spans that wait at most; whoever brings more waits for room."""
-GROUP_S = 0.02
+"""Bytes of requests that wait at most, and of received spans; a request beyond them is dropped and counted, whoever
+brings more spans waits for room."""
+GROUP_S = 0.04
 """How long a group of requests waits for others to join it. Spans do not wait: while one group is written, the next
 one gathers."""
 IDLE_S, IDLE_SLICE = 0.1, 200
 """After how long without work rows are indexed, and how many at once: a few milliseconds each."""
-LATE_S, BUSY_SLICE = 0.5, 100
-"""How long a busy writer puts indexing off, and how many rows it then indexes between two groups: 3 ms or so."""
+LATE_S, BUSY_SLICE = 0.5, 300
+"""How long a busy writer puts indexing off, and how many rows it then indexes between two groups: 5 ms or so."""
 _PATIENCE_S = 30.0
 _FATAL = "disk I/O error"
 _DOWN = (OperationalError, InterfaceError, sqlite3.OperationalError)
@@ -50,7 +51,8 @@ class SpanWriter:
         """engine: whose connections may write. guard: entered around every use of the database."""
         self.dropped = 0
         self._groups = GroupStore(engine, guard)
-        self._queue: list[RequestRecord] = []
+        self._queue: list[table.Values] = []
+        self._waiting = 0
         self._batches: list[Batch] = []
         self._weight = 0
         self._writing = 0
@@ -65,12 +67,21 @@ class SpanWriter:
         self._thread.start()
 
     def record(self, record: RequestRecord) -> None:
-        """Accept a record, or drop and count it; never waits for the database."""
+        """Accept a record, or drop and count it; never waits for the database.
+
+        Its row is drafted here, in the thread that made it: a queue of records would be a hundred thousand objects,
+        which the garbage collector goes through again and again.
+        """
+        try:
+            draft = table.drafted(record)
+        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+            draft = None
         with self._lock:
-            if self._broken or self._stop.is_set() or len(self._queue) + self._writing >= CAPACITY:
-                self._drop(record.project, record.at)
+            if draft is None or self._closed() or self._is_full():
+                self._drop(str(record.project), float(record.at))
                 return
-            self._queue.append(record)
+            self._queue.append(draft)
+            self._waiting += table.weight(draft)
             self._accepted += 1
         if not self._wake.is_set():
             self._wake.set()
@@ -118,6 +129,9 @@ class SpanWriter:
         self._wake.set()
         self._thread.join()
 
+    def _is_full(self) -> bool:
+        return len(self._queue) + self._writing >= CAPACITY or self._waiting >= WEIGHT
+
     def _closed(self) -> bool:
         return bool(self._broken) or self._stop.is_set()
 
@@ -151,13 +165,15 @@ class SpanWriter:
             self._hurry.clear()
             with self._lock:
                 group, self._queue = self._queue, []
+                held = self._waiting
                 batches, self._batches = self._batches, []
                 self._writing = len(group)
             if group or batches or self._gaps:
-                self._write_all(self._rows(group), batches)
+                self._write_all([table.finished(draft) for draft in group], batches)
             with self._lock:
                 self._settled += len(group)
                 self._writing = 0
+                self._waiting -= held
                 self._weight -= sum(batch.weight for batch in batches)
                 self._done.notify_all()
                 self._behind = self._behind or bool(group or batches)
@@ -236,17 +252,6 @@ class SpanWriter:
                 return
             time.sleep(delay)
             delay = min(delay * 2, 2.0)
-
-    def _rows(self, group: Sequence[RequestRecord]) -> list[table.Values]:
-        """Return the rows of a group; a record that is none is dropped, and its neighbours are kept."""
-        rows = []
-        for record in group:
-            try:
-                rows.append(table.to_row(record))
-            except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
-                with self._lock:
-                    self._drop(str(record.project), float(record.at))
-        return rows
 
     def _give_up(self, rows: Sequence[table.Values], broken: str = "") -> None:
         with self._lock:
