@@ -77,7 +77,7 @@ def streamed(dialect: Dialect, body: Mapping[str, Any], calls: list[Called]) -> 
         half = len(one.json) // 2
         pieces = (one.json[:half], one.json[half:])
         if isinstance(dialect, AnthropicDialect):
-            yield from _anthropic(number + 1, one, pieces)
+            yield from _anthropic(dialect.thoughts + number + 1, one, pieces)
         elif isinstance(dialect, GeminiDialect):
             call = {"functionCall": {"name": one.name, "args": one.arguments}}
             candidate = {"content": {"role": "model", "parts": [call]}, "index": 0}

@@ -16,6 +16,8 @@ from headgate.kernel import Usage, new_id
 
 _WORDS = {429: "slow down", 500: "broken", 503: "overloaded"}
 THOUGHT = "Let me look at the sources. "
+SIGNATURE = "c2lnbmVkIGJ5IHRoZSBzdGFuZC1pbg=="
+_THINKING = {"type": "thinking", "thinking": "", "signature": ""}
 TOOL_JSON = '{"city": "Par'
 _COMMENT = b": pause\n\n"
 _HALF = b'data: {"choi'
@@ -149,7 +151,10 @@ class OpenAIDialect:
 
 
 class AnthropicDialect:
+    """Thinks when it is asked to, and signs what it thought. thoughts: how many blocks of thought came before text."""
+
     calling = False
+    thoughts = 0
 
     def asked(self, body: dict[str, Any]) -> dict[str, Any]:
         system = [{"role": "system", "content": body["system"]}] if body.get("system") else []
@@ -157,7 +162,9 @@ class AnthropicDialect:
 
     def whole(self, body: dict[str, Any], text: str, usage: Usage | None, ended: bool) -> dict[str, Any]:
         reason = "end_turn" if ended else None
-        found = self._message(body) | {"content": [{"type": "text", "text": text}], "stop_reason": reason}
+        content = [{**_THINKING, "thinking": THOUGHT, "signature": SIGNATURE}] if _thinks(body) else []
+        content.append({"type": "text", "text": text})
+        found = self._message(body) | {"content": content, "stop_reason": reason}
         return found | ({"usage": self._usage(usage)} if usage else {})
 
     def opening(self, body: dict[str, Any], usage: Usage | None) -> bytes:
@@ -165,15 +172,25 @@ class AnthropicDialect:
         if usage:
             message["usage"] = {"input_tokens": usage.input_tokens, "output_tokens": 1}
         block = {"type": "text", "text": ""}
+        thought = self._thought() if _thinks(body) else b""
         return (
             self._event({"type": "message_start", "message": message})
-            + self._event({"type": "content_block_start", "index": 0, "content_block": block})
+            + thought
+            + self._event({"type": "content_block_start", "index": self.thoughts, "content_block": block})
             + self._event({"type": "ping"})
         )
 
+    def _thought(self) -> bytes:
+        self.thoughts = 1
+        deltas = ({"type": "thinking_delta", "thinking": THOUGHT}, {"type": "signature_delta", "signature": SIGNATURE})
+        found = self._event({"type": "content_block_start", "index": 0, "content_block": _THINKING})
+        for delta in deltas:
+            found += self._event({"type": "content_block_delta", "index": 0, "delta": delta})
+        return found + self._event({"type": "content_block_stop", "index": 0})
+
     def piece(self, body: dict[str, Any], text: str) -> bytes:
         delta = {"type": "text_delta", "text": text}
-        return self._event({"type": "content_block_delta", "index": 0, "delta": delta})
+        return self._event({"type": "content_block_delta", "index": self.thoughts, "delta": delta})
 
     def tool(self, body: dict[str, Any]) -> bytes:
         block = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
@@ -183,7 +200,7 @@ class AnthropicDialect:
         )
 
     def closing(self, body: dict[str, Any], usage: Usage | None, ended: bool) -> bytes:
-        found = self._event({"type": "content_block_stop", "index": 0})
+        found = self._event({"type": "content_block_stop", "index": self.thoughts})
         if not ended:
             return found
         last: dict[str, Any] = {"type": "message_delta", "delta": {"stop_sequence": None}}
@@ -337,6 +354,10 @@ class BedrockDialect:
             return {}
         given, got = usage.input_tokens, usage.output_tokens
         return {"usage": {"inputTokens": given, "outputTokens": got, "totalTokens": given + got}}
+
+
+def _thinks(body: Mapping[str, Any]) -> bool:
+    return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
 
 
 def _logprobs(body: Mapping[str, Any], text: str) -> dict[str, Any]:
