@@ -87,6 +87,7 @@ def test_other_releases_are_addressed_as_in_a_chat(server: Any, do: Callable[...
     [
         ({"messages": [{"role": "user", "content": "x"}]}, 400, "`model` is missing"),
         ({"model": "suport", "input": "x"}, 404, "suport"),
+        ({"model": "lab/stand-in", "input": "x"}, 400, "a provider's model has no guards"),
         ({"model": "support"}, 400, "messages must be a list"),
         ({"model": "support", "messages": []}, 400, "messages must be a list"),
         ({"model": "support", "messages": [{"role": "user", "content": "x"}] * 1001}, 400, "more than 1000"),
@@ -98,8 +99,8 @@ def test_other_releases_are_addressed_as_in_a_chat(server: Any, do: Callable[...
         ({"model": "support", "input": 7}, 400, "input must be a text"),
         ({"model": "support", "input": "x", "messages": []}, 400, "either"),
     ],
-    ids=["no-model", "no-such-app", "nothing", "no-messages", "too-many", "no-message", "role", "number", "picture",
-         "input-number", "both"],
+    ids=["no-model", "no-such-app", "no-app", "nothing", "no-messages", "too-many", "no-message", "role", "number",
+         "picture", "input-number", "both"],
 )  # fmt: skip
 def test_what_cannot_be_checked_is_refused_in_openais_words(server: Any, body: Any, status: int, said: str) -> None:
     found, answer, _ = server.request("POST", PATH, body)

@@ -79,6 +79,8 @@ class Turn:
 
     async def check(self) -> Checked:
         """Let the app's guards look at the messages, and ask no model. Raises InvalidInput or Exhausted."""
+        if not self.pin.release:
+            raise InvalidInput("a provider's model has no guards", "name an app", code="no_guards")
         return await check_messages(self.snapshot, self.request, self.runtime, self.leases)
 
     async def embed(self) -> Embedding:
