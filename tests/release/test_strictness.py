@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from headgate.kernel import InvalidInput
+from headgate.models import Facts
 from headgate.release import Check, build, check
+from headgate.serve import load
 
-from .conftest import write_project
+from .conftest import PROJECT, write_project
 
 FACTS: dict[str, dict[str, str]] = {
     "region": {"stricter": "eu-west-1", "equal": "eu", "weaker": "us", "wider": "[eu, us]"},
@@ -274,6 +276,8 @@ def test_facts_are_pinned_and_a_change_of_one_is_a_new_release(world: Any) -> No
         digests.append(world.create())
     assert len(set(digests)) == 3
     assert world.call("release.show", {"release": digests[2]})["providers"]["bot/one"]["facts"] == {"region": ["ch"]}
+    with world.store.records.read() as tx:
+        assert load(tx, PROJECT, world.store.blobs, digests[2]).facts == {"bot/one": Facts(region=("ch",))}
     world.edit("headgate.yaml", "facts: {region: ch},", "facts: {region: [ch]},")
     assert world.create() == digests[2]
     world.edit("headgate.yaml", "facts: {region: [ch]},", "facts: {},")

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from headgate.kernel import Clock, Usage, canonical, digest
-from headgate.models import Call, Delta, End, Price, Provider, ProviderError, Providers, cost
+from headgate.models import Call, Delta, End, Facts, Price, Provider, ProviderError, Providers, cost
 from headgate.store import Records, tables
 
 from .rows import insert_missing
@@ -151,6 +151,9 @@ class JournaledProviders(Providers):
     def resolve(self, target: str) -> tuple[Provider, str]:
         provider, model = self._providers.resolve(target)
         return JournaledProvider(provider, self._calls), model
+
+    def keeps(self, target: str, pinned: Facts) -> bool:
+        return self._providers.keeps(target, pinned)
 
     async def close(self) -> None:
         """Nothing: the providers underneath belong to the whole run."""

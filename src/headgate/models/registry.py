@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from headgate.kernel import InvalidInput, document_of, nearest, plugins
 
 from .call import Provider
-from .facts import Facts
+from .facts import STRICT, Facts, weaker
 from .transport import LOCAL, PrivateHosts
 
 
@@ -34,6 +34,7 @@ class Providers:
         self._settings = settings
         self._private = private
         self._built: dict[str, Provider] = dict(ready or {})
+        self._declared: dict[str, Facts] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Provider:
@@ -56,8 +57,17 @@ class Providers:
         found = {}
         for target in sorted(set(targets)):
             provider, model = self.resolve(target)
-            found[target] = provider.identity(model) | self._facts(target.partition("/")[0])
+            facts = document_of(self._facts(target.partition("/")[0]))
+            found[target] = provider.identity(model) | ({"facts": facts} if facts else {})
         return found
+
+    def keeps(self, target: str, pinned: Facts) -> bool:
+        """Whether what this project declares of a target is as strict as the facts that a release pins of it (P12)."""
+        name = target.partition("/")[0]
+        found = self._declared.get(name)
+        if found is None:
+            found = self._declared[name] = self._facts(name)
+        return not any(weaker(fact, found, pinned) for fact in STRICT)
 
     async def close(self) -> None:
         """Close the connections that belong to the running event loop."""
@@ -81,13 +91,11 @@ class Providers:
         built: Provider = plugin.build(name, options)
         return built
 
-    def _facts(self, name: str) -> dict[str, Any]:
-        entry = self._settings.get(name, {}).get("facts")
+    def _facts(self, name: str) -> Facts:
         try:
-            facts = document_of(Facts.model_validate(entry or {}))
+            return Facts.model_validate(self._settings.get(name, {}).get("facts") or {})
         except ValidationError as problems:
             raise _explained(name, "facts", Facts.model_fields, problems) from None
-        return {"facts": facts} if facts else {}
 
 
 def _explained(name: str, kind: str, fields: Iterable[str], problems: ValidationError) -> InvalidInput:

@@ -106,6 +106,10 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, 
     try:
         provider, model = journey.runtime.providers.resolve(target)
         price = journey.snapshot.prices.get(target) or provider.price(model)
+        pinned = journey.snapshot.facts.get(target)
+        if pinned is not None and not journey.runtime.providers.keeps(target, pinned):
+            plan.attempts.append({"target": target, "error": "less_strict"})
+            return
     except Exception as problem:  # noqa: BLE001  plugin call: a provider that cannot be built is one failed attempt
         code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
         plan.attempts.append({"target": target, "error": code})

@@ -1,7 +1,7 @@
 """What surrounds an execution and is no part of the release: providers, time, money, people. Built by `platform`.
 
 Evaluation hands `execute` the same thing with a provider table that journals: any `models.Providers` whose `resolve`
-maps `provider/model` to (provider, model) will do; nothing else of it is called here.
+maps `provider/model` to (provider, model), and whose `keeps` knows the project's facts, will do.
 """
 
 from __future__ import annotations

@@ -5,13 +5,13 @@ by evaluation. It runs in a worker thread, never on the event loop, and keeps no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate import artifacts
 from headgate.guard import Guard, Policy, compile_policy
 from headgate.kernel import Corrupt, Passage
-from headgate.models import Price, compile_prices
+from headgate.models import Facts, Price, compile_prices, facts_of
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
@@ -34,7 +34,7 @@ class Snapshot:
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
     safe template. limits: what the contract lets the app, a user and a session use. unscrubbed: sides
     (`input`, `output`) on which no guard removes secrets, so that the record must. models: every classical model that
-    the release pins, by path; the router asks one of them. prices: of targets whose price the release pins.
+    the release pins, by path; the router asks one of them. prices and facts: of targets of which the release pins any.
     """
 
     digest: str
@@ -52,6 +52,7 @@ class Snapshot:
     unscrubbed: frozenset[str] = frozenset()
     models: Mapping[str, Model] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    facts: Mapping[str, Facts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Pins:
     digest: str
     app: str
     found: Mapping[str, artifacts.Stored]
+    facts: Mapping[str, Facts] = field(default_factory=dict)
 
 
 def read_pins(tx: Transaction, project: str, release_digest: str) -> Pins:
@@ -99,12 +101,14 @@ def read_pins(tx: Transaction, project: str, release_digest: str) -> Pins:
         if stored.kind != pin["kind"]:
             raise Corrupt(f"{path} is pinned as a {pin['kind']} but is a {stored.kind}", "create the release again")
         found[path] = stored
-    return Pins(release_digest, manifest["app"].rpartition("/")[2], found)
+    identities = manifest.get("providers", {})
+    facts = {target: facts_of(identity) for target, identity in identities.items() if "facts" in identity}
+    return Pins(release_digest, manifest["app"].rpartition("/")[2], found, facts)
 
 
 def compile_release(pins: Pins, blobs: Blobs) -> Snapshot:
     """Fetch the blobs of a release and compile it: slow, so not while a transaction is open. Raises Corrupt."""
-    return _compile(_Pinned(pins.found, blobs), pins.app, pins.digest)
+    return replace(_compile(_Pinned(pins.found, blobs), pins.app, pins.digest), facts=pins.facts)
 
 
 def _compile(pinned: _Pinned, name: str, digest: str) -> Snapshot:
