@@ -101,7 +101,7 @@ def test_a_text_that_a_guard_stops_is_refused_by_its_place(server: Any, client: 
 )  # fmt: skip
 def test_what_cannot_be_embedded_is_refused_by_name(server: Any, body: dict[str, Any], words: str) -> None:
     status, found, _ = server.request("POST", "/v1/embeddings", {"model": "support", "input": "x", **body})
-    assert status == 400
+    assert status == 400, found
     assert words in found["error"]["message"]
     assert found["error"]["type"] == "invalid_request_error"
 

@@ -19,6 +19,7 @@ from .exchange import Exchange, Gone, TraceIds, limit_headers
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
+COUNT = "/count_tokens"
 _SSE = b"text/event-stream; charset=utf-8"
 
 
@@ -43,13 +44,25 @@ class Chat:
         asked = Asked(body["model"], int(time.time()), trace_id, sent)
         self.meters.in_flight.inc()
         try:
-            async with _while_connected(exchange), aclosing(turn.events()) as events:  # type: ignore[type-var]
+            async with while_connected(exchange), aclosing(turn.events()) as events:  # type: ignore[type-var]
                 if turn.request.stream:
                     await self._stream(exchange, turn, events, asked)
                 else:
                     await self._whole(exchange, turn, events, asked)
         finally:
             self.meters.in_flight.dec()
+
+    @property
+    def counts(self) -> bool:
+        """Whether clients of this wire may ask how long a conversation is."""
+        return hasattr(self.edge, "count")
+
+    async def count(self, exchange: Exchange, known: Known) -> None:
+        """Answer with an estimate of a conversation's tokens; no model is asked."""
+        sent = decode_object(await exchange.body(CHAT_LIMIT))
+        turn = await self.gateway.open(known, sent, self.trace_ids.of(""))
+        counted: int = self.edge.count(turn.request.body)  # type: ignore[attr-defined]
+        await exchange.json(200, {"input_tokens": counted})
 
     async def _whole(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event], asked: Asked) -> None:
         answer = await _end(events)
@@ -95,7 +108,7 @@ async def _next(events: AsyncIterator[Event]) -> Event:
 
 
 @asynccontextmanager
-async def _while_connected(exchange: Exchange) -> AsyncIterator[None]:
+async def while_connected(exchange: Exchange) -> AsyncIterator[None]:
     """Cancel what runs inside when the client leaves, and turn that into Gone."""
     task = asyncio.current_task()
     assert task is not None

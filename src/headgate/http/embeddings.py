@@ -16,6 +16,7 @@ from headgate.kernel import units
 from headgate.platform import Embedding, Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
+from .chat import while_connected
 from .exchange import Exchange, TraceIds, encode, limit_headers
 from .meters import Meters
 
@@ -40,7 +41,8 @@ class Embeddings:
         exchange.facts["trace"] = trace_id
         if known.principal.key_id:
             exchange.facts["key"] = known.principal.key_id
-        embedded = await turn.embed()
+        async with while_connected(exchange):
+            embedded = await turn.embed()
         exchange.facts |= {"outcome": embedded.answer.status, "cost_nano": embedded.answer.cost_nano}
         self.meters.embedded(turn.pin.app, turn.pin.environment, embedded.answer)
         if sum(map(len, embedded.vectors)) > _MUCH:
@@ -82,7 +84,7 @@ def _vector(vector: Any, encoding: str) -> Any:
 def _headers(turn: Turn, embedded: Embedding) -> list[tuple[bytes, bytes]]:
     answer = embedded.answer
     return [
-        (b"x-headgate-release", turn.pin.release.encode()),
+        (b"x-headgate-release", turn.pin.release.encode() or b"none"),
         (b"x-headgate-trace", turn.request.id.encode()),
         (b"x-headgate-cost", units.usd(answer.cost_nano).encode()),
         (b"x-headgate-overhead-ms", f"{answer.overhead_us / 1000:.3f}".encode()),

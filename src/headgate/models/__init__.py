@@ -2,7 +2,7 @@
 
 from .call import Call, Delta, End, Provider, ProviderError
 from .edge import Asked, Edge, StreamEncoder
-from .embed import Embedder
+from .embed import EmbedCall, Embedder, Embeds, Vectors
 from .facts import STRICT, FactName, Facts, Feature, Strictness, TargetName, facts_of, stays_inside, told, weaker
 from .kinds.prices import compile_prices
 from .predict import Prediction, Predictor, load_model
@@ -15,9 +15,11 @@ from .transport import PrivateHosts, private_hosts
 from .words import content_words, sentences, words
 
 __all__ = [
-    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Asked", "Call", "Delta", "Edge", "Embedder", "End", "FactName",
+    "CANNOT", "FREE", "MAX_OUTPUT_TOKENS", "STRICT", "Asked", "Call", "Delta", "Edge", "EmbedCall", "Embedder",
+    "Embeds", "End", "FactName",
     "Facts", "Feature", "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers",
-    "Quote", "Scripted", "ScriptedOptions", "StreamEncoder", "Strictness", "TargetName", "Tokens", "bound",
+    "Quote", "Scripted", "ScriptedOptions", "StreamEncoder", "Strictness", "TargetName", "Tokens", "Vectors",
+    "bound",
     "bound_tokens", "compile_prices", "content_words", "cost", "facts_of", "listed_cost", "load_model",
     "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "weaker", "words",
 ]  # fmt: skip

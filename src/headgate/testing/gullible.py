@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import struct
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +52,22 @@ def question_of(body: Mapping[str, Any]) -> str:
     """Return what the user asked last."""
     asked = [text_of(turn.get("content")) for turn in _messages(body) if turn.get("role") == "user"]
     return asked[-1] if asked else ""
+
+
+def vectors_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return vectors of two numbers for a body of OpenAI's embeddings: lengths and words of texts, tokens twice."""
+    given: Any = body.get("input")
+    many = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
+    pairs = [(len(one), len(one.split() if isinstance(one, str) else one)) for one in many]
+    packed = [struct.pack("<2f", *pair) for pair in pairs]
+    plain = body.get("encoding_format") != "base64"
+    data = [
+        {"object": "embedding", "index": index, "embedding": list(pair) if plain else b64encode(raw).decode()}
+        for index, (pair, raw) in enumerate(zip(pairs, packed, strict=True))
+    ]
+    count = sum(pair[1] for pair in pairs)
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return {"object": "list", "data": data, "model": str(body.get("model")), "usage": usage}
 
 
 def _messages(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

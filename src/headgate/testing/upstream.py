@@ -24,8 +24,8 @@ from headgate.kernel import Usage, units
 from headgate.models import Price, cost
 
 from .calls import Called, calls_of, results_of, streamed, with_calls
-from .dialects import Dialect, dialect_of, event
-from .gullible import question_of, reply
+from .dialects import Dialect, OpenAIDialect, dialect_of, event
+from .gullible import question_of, reply, vectors_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -53,13 +53,14 @@ class Cut(Exception):
 
 @dataclass
 class Speech:
-    """One request: the wire it came by, its body, whether it is streamed, what goes wrong, and the calls it leads to."""
+    """One request: the wire it came by, its body, whether it is streamed, what goes wrong, the calls it leads to."""
 
     dialect: Dialect
     body: dict[str, Any]
     stream: bool
     fault: Fault = "off"
     calls: list[Called] = field(default_factory=list)
+    embeds: bool = False
 
 
 @dataclass
@@ -86,6 +87,8 @@ class Upstream:
         if spoken:
             asked = json.loads(body)
             await self._chat(Speech(spoken[0], asked, spoken[1] or bool(asked.get("stream"))), receive, send)
+        elif route == ("POST", "/embeddings"):
+            await self._chat(Speech(OpenAIDialect(), json.loads(body), False, embeds=True), receive, send)
         elif route == ("POST", "/_faults"):
             wanted = json.loads(body)
             self.misbehave(wanted["kind"], int(wanted.get("times", 1)))
@@ -115,11 +118,22 @@ class Upstream:
                 status, kind, content = refusal
                 await _send(send, status, kind, content, {"retry-after": "1", "location": "/elsewhere"})
                 return
-            await self._speak(speech, receive, send)
+            await (self._embed if speech.embeds else self._speak)(speech, receive, send)
         except Gone:
             self.left += 1
         finally:
             self.active -= 1
+
+    async def _embed(self, speech: Speech, receive: Receive, send: Send) -> None:
+        """Answer with vectors of two numbers: how long a text is, and how many words it has; of tokens their count."""
+        answer = vectors_of(speech.body)
+        usage = Usage(answer["usage"]["prompt_tokens"])
+        if speech.fault == "no_usage":
+            del answer["usage"]
+        if self.bill:
+            await asyncio.to_thread(self._charge, speech.body, usage)
+        content = b"{" if speech.fault == "garbage" else json.dumps(answer).encode()
+        await _send(send, 200, "application/json", content, {})
 
     def _next_fault(self) -> Fault:
         if self.times <= 0:

@@ -13,7 +13,9 @@ from pydantic import Field, field_validator, model_validator
 
 from headgate.kernel import nearest
 from headgate.models.call import Call, Delta, End
+from headgate.models.embed import EmbedCall, Vectors
 from headgate.models.prices import Price
+from headgate.models.upstream.embeddings import embed_path, listed_input_price, read_vectors, refusal
 from headgate.models.upstream.exchange import exchange
 from headgate.models.upstream.host import Host, HostOptions
 from headgate.models.upstream.quirks import TABLE, LimitKey, chat_path, quirks_of
@@ -68,6 +70,19 @@ class OpenAI:
 
     def chat(self, call: Call) -> AsyncIterator[Delta | End]:
         return exchange(self.transport, codec, call, self._prepare)
+
+    def embed_price(self, model: str) -> Price | None:
+        return self._options.price or listed_input_price(model, self._options.base_url)
+
+    async def embed(self, call: EmbedCall) -> Vectors:
+        """Embed; the answer's vectors stay as they were written."""
+        self._host.need_key(self._quirks.hosted)
+        body = self._quirks.shaped({**call.body, "model": call.model})
+        path = embed_path(call.model, self._options.api_version)
+        status, headers, content = await self.transport.post(path, body, call.timeout_s)
+        if status != 200:
+            raise refusal(status, headers, content)
+        return read_vectors(content, call)
 
     async def close(self) -> None:
         await self.transport.close()

@@ -5,14 +5,18 @@ Called by providers that embed. Vectors are kept as they were written: many numb
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from headgate.kernel import Usage
+from headgate.models.call import ProviderError
 from headgate.models.embed import EmbedCall, Vectors
 from headgate.models.prices import Price
+from headgate.models.wires.openai_chat import error_of
 
 from .failures import broken_answer
 
@@ -31,13 +35,31 @@ class _Answer(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Answer).decode
 
 
-def read_vectors(content: bytes, call: EmbedCall, count: int) -> Vectors:
-    """Read an answer with `count` vectors, whatever their order. Raises ProviderError when it is none."""
+def embed_path(model: str, api_version: str | None) -> str:
+    """Return where embeddings are below the base URL: per deployment when the server has API versions (Azure)."""
+    if api_version is None:
+        return "/embeddings"
+    return f"/openai/deployments/{quote(model, safe='')}/embeddings?api-version={quote(api_version, safe='')}"
+
+
+def refusal(status: int, headers: Mapping[str, str], content: bytes) -> ProviderError:
+    """Read an error answer."""
+    try:
+        data = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        data = None
+    return error_of(data, status, headers)
+
+
+def read_vectors(content: bytes, call: EmbedCall) -> Vectors:
+    """Read an answer with a vector for each input, whatever their order. Raises ProviderError when it is none."""
     try:
         answer = _decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise broken_answer(" sent something that is no list of vectors") from None
     items = sorted(answer.data, key=lambda item: item.index)
+    given = call.body.get("input")
+    count = len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
     if [item.index for item in items] != list(range(count)):
         raise broken_answer(f" sent {len(items)} vectors for {count} texts")
     return Vectors([item.embedding for item in items], _usage(answer.usage, call), answer.model or call.model)

@@ -1,5 +1,5 @@
-"""An app's embeddings: texts become the vectors that its release's retrieval compares. Called by `platform` for
-`/v1/embeddings`.
+"""Embeddings: texts become the vectors that an app's release compares, or those of a provider's model. Called by
+`platform` for `/v1/embeddings`.
 
 It is a request like others: it pins a release, counts against limits, passes the input guards and is recorded, under a
 source of its own, so that it is no traffic which monitors, drift or retraining could take for answers.
@@ -8,21 +8,22 @@ source of its own, so that it is no traffic which monitors, drift or retraining 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from headgate.guard import Nested
-from headgate.kernel import Answer, Exhausted, HeadgateError, InvalidInput, Request, Unavailable, Unit, Usage
+from headgate.kernel import Answer, HeadgateError, InvalidInput, Request, Unavailable, Usage
 from headgate.retrieve import Retriever
 from headgate.serve.budget import Lease
 from headgate.serve.journey import Journey, TurnedAway
-from headgate.serve.money.draw import count, metered, settle
+from headgate.serve.money.draw import count, settle
 from headgate.serve.record import record
 from headgate.serve.route import Destination
 from headgate.serve.runtime import Runtime
 from headgate.serve.snapshot import Snapshot
 
+from .asking import ask, drawn
 from .texts import Encoding, Wanted, read_wanted
 
 _EMBEDDINGS = Destination("embeddings")
@@ -35,23 +36,21 @@ _INLINE = 8_192
 class Embedding:
     """The vectors, in the order of the texts: `bytes` are float32, little-endian; anything else is written as it is.
 
-    encoding: how the client wants numbers. model: which model made them, '' for the release's own embedder. answer: the
-    account of the request, without a text.
+    encoding: how the client wants numbers. answer: the account of the request, without a text.
     """
 
     vectors: Sequence[Any]
     encoding: Encoding
-    model: str
     answer: Answer
 
 
 async def embed_texts(
     snapshot: Snapshot, request: Request, runtime: Runtime, leases: list[Lease] | None = None
 ) -> Embedding:
-    """Embed a request's texts as a release does.
+    """Embed a request's texts as a release does; for a model addressed by its own name, let its provider do it.
 
     Raises InvalidInput for a body that asks for something else, or a text that a guard stops (`content_filter`),
-    Exhausted for a used-up limit.
+    Exhausted for a used-up limit, Unavailable for a provider that does not answer.
     """
     journey = Journey(snapshot, request, replace(runtime, source="embeddings"))
     journey.destination = _EMBEDDINGS
@@ -60,15 +59,14 @@ async def embed_texts(
     try:
         wanted = read_wanted(request.body)
         journey.request = request.with_messages([{"role": "user", "content": text} for text in wanted.texts])
-        retriever = _retriever(snapshot, request.body.get("retrieval"))
-        _fitting(wanted, retriever, snapshot.app)
-        await count(journey)
-        texts = await guarded(journey, wanted.texts)
-        await drawn(journey, {"cost": 0, "tokens": wanted.size})
-        vectors = await _embedded(journey, retriever, texts)
+        if snapshot.digest:
+            vectors = await _by_release(journey, wanted)
+        else:
+            await count(journey)
+            vectors = (await ask(journey, wanted, snapshot.app)).vectors
     except TurnedAway as turned:
         raise ended(journey, turned.problem) from None
-    except InvalidInput as problem:
+    except HeadgateError as problem:
         raise ended(journey, problem) from None
     except asyncio.CancelledError:
         journey.end("error", "client_left", "error")
@@ -78,10 +76,21 @@ async def embed_texts(
         code = f"internal: {type(problem).__name__}"
         hint = f"try again; the trace {request.id} says what happened"
         raise ended(journey, Unavailable("the texts could not be embedded", hint, code="internal"), code) from None
-    journey.usage = Usage(sum(-(-len(text) // 4) for text in texts), estimated=True)
     answer = settled(journey)
     record(journey, answer)
-    return Embedding(vectors, wanted.encoding, "", answer)
+    return Embedding(vectors, wanted.encoding, answer)
+
+
+async def _by_release(journey: Journey, wanted: Wanted) -> Sequence[bytes]:
+    snapshot = journey.snapshot
+    retriever = _retriever(snapshot, journey.request.body.get("retrieval"))
+    _fitting(wanted, retriever, snapshot.app)
+    await count(journey)
+    texts = await guarded(journey, wanted.texts)
+    await drawn(journey, {"cost": 0, "tokens": wanted.size})
+    vectors = await _embedded(journey, retriever, texts)
+    journey.usage = Usage(sum(-(-len(text) // 4) for text in texts), estimated=True)
+    return vectors
 
 
 async def guarded(journey: Journey, texts: Sequence[str]) -> list[str]:
@@ -109,20 +118,6 @@ async def guarded(journey: Journey, texts: Sequence[str]) -> list[str]:
     journey.request = journey.request.with_messages([{"role": "user", "content": text} for text in found])
     journey.masked = True
     return found
-
-
-async def drawn(journey: Journey, most: Mapping[Unit, int]) -> None:
-    """Reserve the most that embedding can use. Raises TurnedAway."""
-    purse, limits = journey.runtime.purse, metered(journey)
-    if purse is None or not limits or not any(most.values()):
-        return
-    with journey.stage("reserve") as facts:
-        facts["bound_nano"] = most["cost"]
-        try:
-            journey.leases.append(await purse.reserve(journey.runtime.project, limits, most))
-        except Exhausted as problem:
-            facts["error"] = problem.code
-            raise TurnedAway(problem) from None
 
 
 def ended(journey: Journey, problem: HeadgateError, reason: str = "") -> HeadgateError:
