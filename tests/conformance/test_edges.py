@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -170,3 +170,23 @@ def test_any_body_is_understood_or_refused(name: str, data: st.DataObject) -> No
         return
     assert isinstance(asked, dict)
     edge(name).completion(ANSWER, Asked("m", 1, "t" * 32, body))
+
+
+@pytest.mark.parametrize("name", EDGES)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_whatever_a_provider_says_becomes_an_answer_and_one_end(name: str, data: st.DataObject) -> None:
+    said = st.sampled_from(
+        ["refusal", "reasoning_content", "thinking_blocks", "annotations", "citations", "content_blocks", "unheard_of"]
+    )
+    extra = {
+        "message": data.draw(st.dictionaries(said, JSON, max_size=4)),
+        "usage": data.draw(st.dictionaries(st.sampled_from(["prompt_tokens_details", "service_tier"]), JSON)),
+        "choice": data.draw(st.dictionaries(st.sampled_from(["stop_sequence", "native_finish_reason"]), JSON)),
+        "system_fingerprint": data.draw(JSON),
+    }
+    answer = replace(ANSWER, finish_reason="odd", extra=extra)
+    assert WIRES[name].text(edge(name).completion(answer, Asked("m", 1, "t" * 32, WIRES[name].body))) == "It is dry."
+    encoder = opened(name)
+    found = events(encoder.start() + encoder.text("It is dry.") + encoder.end(answer))
+    assert sum(map(WIRES[name].ends, found)) == 1

@@ -36,7 +36,7 @@ def message_of(answer: Answer) -> Mapping[str, Any]:
 
 def thoughts_of(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the blocks of thought: as a provider of this wire signed them, else the reasoning as one unsigned."""
-    found = [block for block in _dicts(message.get("thinking_blocks")) if block.get("type") in _THOUGHTS]
+    found = [block for block in _dicts(message.get("thinking_blocks")) if _str(block.get("type")) in _THOUGHTS]
     if found:
         return [_THOUGHTS[block["type"]](block) for block in found]
     reasoning = message.get("reasoning_content")
