@@ -195,3 +195,23 @@ async def test_reasoning_without_text_is_told_to_its_end(built: World) -> None:
 async def test_several_answers_are_not_given_where_each_would_have_to_be_verified(built: World) -> None:
     with pytest.raises(InvalidInput, match="verified"):
         await built.ask("Within how many days can I return a router?", n=2)
+
+
+async def test_the_trace_keeps_calls_whole_and_media_by_reference(open_world: World) -> None:
+    turns = [
+        {"role": "user", "content": [{"type": "text", "text": HELLO}, PICTURE,
+                                     {"type": "image_url", "image_url": {"url": "https://x/cat.png?key=1"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [call()]},
+        {"role": "tool", "tool_call_id": "c1", "content": "42"},
+    ]  # fmt: skip
+    open_world.one.says = [[Delta("Hi"), end("Hi", message={"reasoning_content": "Hm.", "tool_calls": [call()]})]]
+    await open_world.ask(turns, tools=[TOOL])
+    kept = open_world.recorder.last.payload
+    assert kept["messages"][0]["content"] == HELLO
+    here, there = kept["messages"][0]["parts"]
+    assert (here["type"], here["characters"], here["digest"][:7]) == ("image_url", 26, "sha256:")
+    assert there == {"type": "image_url", "url": "https://x/cat.png"}
+    assert kept["messages"][1]["tool_calls"] == [{"name": "look", "arguments": '{"q": 1}'}]
+    assert kept["messages"][2]["tool_call_id"] == "c1"
+    assert (kept["reasoning"], kept["tool_calls"]) == ("Hm.", [{"name": "look", "arguments": '{"q": 1}'}])
+    assert "aGk=" not in str(kept)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.kernel import Passage
-from headgate.serve.context import Fitted, estimate, fit, in_context, numbered
-from headgate.serve.prompt import Prompt, compile_prompt
+from headgate.serve.asking.context import Fitted, estimate, fit, in_context, numbered
+from headgate.serve.asking.prompt import Prompt, compile_prompt
 
 History = list[dict[str, Any]]
 Passages = tuple[Passage, ...]

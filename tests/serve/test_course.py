@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import World, end
 
-from headgate.kernel import Answer, InvalidInput
+from headgate.kernel import Answer, Final, InvalidInput
 from headgate.models import Call, Delta, End, Price, ProviderError
 from headgate.serve import Purse, Targets, execute
 from headgate.serve.calling.breaker import COOL_S, VOLUME

@@ -17,7 +17,7 @@ from headgate.platform import Gateway, Inference, Known, Performer, Telemetry, a
 
 from .api import PREFIX, Api, send_problem
 from .callers import Door
-from .chat import Chat
+from .chat import COUNT, Chat
 from .embeddings import PATH as EMBEDDINGS
 from .embeddings import Embeddings
 from .exchange import Exchange, Gone, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
@@ -73,6 +73,7 @@ class App:
         self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
         self.routes: dict[str, tuple[str, Route]] = {
             **{path: ("POST", self._converse) for path in self.chats},
+            **{f"{path}{COUNT}": ("POST", self._count) for path, chat in self.chats.items() if chat.counts},
             LISTED: ("GET", self._models),
             CHECKS: ("POST", self._checks),
             EMBEDDINGS: ("POST", self._embeddings),
@@ -160,6 +161,9 @@ class App:
 
     async def _checks(self, exchange: Exchange) -> None:
         await self.guardrails.checks(exchange, await self._known(exchange))
+
+    async def _count(self, exchange: Exchange) -> None:
+        await self.chats[exchange.path.removesuffix(COUNT)].count(exchange, await self._known(exchange))
 
     async def _embeddings(self, exchange: Exchange) -> None:
         await self.embeddings.create(exchange, await self._known(exchange))

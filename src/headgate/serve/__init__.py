@@ -1,10 +1,10 @@
 """Floor 5: the one execution path from a release and a request to an answer. No web framework."""
 
+from .asking.context import in_context
 from .budget import Lease, Purse
 from .calling.chain import chain_targets
 from .calling.strictness import Weakness, incapable, weaknesses
 from .calling.targets import Hint, Targets
-from .context import in_context
 from .direct import direct
 from .embedding.embed import Embedding, embed_texts
 from .execute import answer, execute

@@ -8,11 +8,11 @@ from functools import lru_cache
 
 from headgate.guard import Policy
 
+from .asking.prompt import compile_prompt
 from .calling.chain import compile_chain
 from .contract import compile_contract
 from .kinds._wiring import DEFAULT
 from .money.limits import compile_limits
-from .prompt import compile_prompt
 from .route import Destination
 from .snapshot import Snapshot
 

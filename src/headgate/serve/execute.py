@@ -18,9 +18,9 @@ from typing import Any
 from headgate.guard import Nested
 from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text
 
+from .asking.carried import check_carried, readable
+from .asking.context import in_context
 from .budget import Lease
-from .carried import check_carried, readable
-from .context import in_context
 from .contract import check_body
 from .journey import Journey, TurnedAway
 from .money.draw import admit, settle
@@ -29,8 +29,8 @@ from .record import record
 from .route import destination
 from .runtime import Runtime
 from .snapshot import Snapshot
-from .speak import Piece, speak
-from .verify import must_hold
+from .telling.speak import Piece, speak
+from .telling.verify import must_hold
 
 _CLIENT_LEFT = 499
 

@@ -14,14 +14,14 @@ from typing import Any
 from headgate.kernel import Exhausted, HeadgateError, Passage
 from headgate.models import Price, bound, output_limit
 
+from .asking.carried import carried
+from .asking.context import Fitted, fit, in_context
+from .asking.prompt import Prompt
 from .calling.attempt import Choice, Plan
 from .calling.chain import Chain, Link
 from .calling.targets import Targets
-from .carried import carried
-from .context import Fitted, fit, in_context
 from .journey import Journey, TurnedAway
 from .money.draw import metered, reserve
-from .prompt import Prompt
 from .route import Destination
 from .snapshot import frozen
 

@@ -6,7 +6,7 @@ is scrubbed of secrets and personal data once more, because the guard that stopp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from headgate.kernel import Answer, Passage, RequestRecord, text_of
 from headgate.measure import find_pii, find_secrets, mask
 
 from .journey import Journey
+from .telling import kept
 
 _MESSAGES = 40
 _TEXT = 8_000
@@ -72,16 +73,27 @@ def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
     asked = _all if not journey.masked else _secrets if "input" in unscrubbed else _nothing
     said = _secrets if "output" in unscrubbed else _nothing
     return {
-        "messages": [
-            {"role": str(item.get("role", ""))[:20], "content": asked(text_of(item.get("content"))[:_TEXT])}
-            for item in messages
-        ],
+        "messages": [kept.message(item, asked) for item in messages],
         "answer": said(answer.text[:_TEXT]),
+        **_beside(answer, said),
         **({"rejected": said(journey.rejected[:_TEXT])} if journey.rejected else {}),
         "passages": [_passage(item) for item in answer.passages[:_PASSAGES]],
         "citations": list(answer.citations),
         "sentences": [[said(item[0]), *item[1:]] for item in answer.grounding.sentences] if answer.grounding else [],
     }
+
+
+def _beside(answer: Answer, said: Callable[[str], str]) -> dict[str, Any]:
+    """Return what the model gave beside its text: calls, reasoning, further answers."""
+    beside = answer.extra.get("message")
+    if not beside and "choices" not in answer.extra:
+        return {}
+    found = kept.calls(beside, said) if beside else {}
+    if beside and (reasoning := beside.get("reasoning_content")):
+        found["reasoning"] = said(str(reasoning)[:_TEXT])
+    if others := answer.extra.get("choices"):
+        found["choices"] = [said(text_of((other.get("message") or {}).get("content"))[:_TEXT]) for other in others[:20]]
+    return found
 
 
 def _passage(item: Passage) -> dict[str, Any]:

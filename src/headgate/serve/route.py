@@ -12,9 +12,9 @@ from typing import Any
 from headgate.models import Predictor
 from headgate.retrieve import Retriever
 
+from .asking.prompt import Prompt
 from .calling.chain import Chain, compile_chain
 from .kinds._wiring import DEFAULT
-from .prompt import Prompt
 
 NOBODY = compile_chain([])
 

@@ -15,12 +15,12 @@ from headgate.models import Facts, Price, compile_prices, facts_of
 from headgate.retrieve import Retriever, compile_retrieval
 from headgate.store import Blobs, Transaction
 
+from .asking.prompt import compile_prompt, compile_reply
 from .calling.chain import compile_chain
 from .contract import Contract, compile_contract
 from .kinds._references import asks
 from .kinds._wiring import check_labels
 from .money.limits import Limits, compile_limits
-from .prompt import compile_prompt, compile_reply
 from .route import Destination, Router, compile_router
 from .tabular.model import Model, compile_models
 

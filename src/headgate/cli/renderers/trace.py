@@ -50,11 +50,24 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
     payload = result["payload"]
     for message in payload.get("messages", []):
         line(screen, (f"{message.get('role', ''):>10}: ", "dim"), str(message.get("content", "")))
+        _beside(screen, message)
     _rows(screen, payload, result["attributes"])
     if payload.get("answer"):
         line(screen, ("    answer: ", "dim"), str(payload["answer"]))
+    _beside(screen, payload)
     for number, passage in enumerate(payload.get("passages", []), 1):
         line(screen, (f"      [{number}]   {passage['source']}  {passage.get('heading', '')}", "dim"))
+
+
+def _beside(screen: Console, said: Mapping[str, Any]) -> None:
+    """Show what came with a text: reasoning, calls of tools, and parts that are no text."""
+    if said.get("reasoning"):
+        line(screen, (" reasoning: ", "dim"), str(said["reasoning"]))
+    for call in said.get("tool_calls") or ():
+        line(screen, ("     calls: ", "dim"), f"{call['name']}({call['arguments']})")
+    for part in said.get("parts") or ():
+        where = part.get("url") or f"{part.get('characters', 0)} characters, {part.get('digest', 'too large to hash')}"
+        line(screen, (f"{part['type']:>10}: ", "dim"), str(where))
 
 
 def _guards(screen: Console, result: Mapping[str, Any]) -> None:

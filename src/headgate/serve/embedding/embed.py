@@ -23,7 +23,7 @@ from headgate.serve.route import Destination
 from headgate.serve.runtime import Runtime
 from headgate.serve.snapshot import Snapshot
 
-from .asking import ask, drawn
+from .provider import ask, drawn
 from .texts import Encoding, Wanted, read_wanted
 
 _EMBEDDINGS = Destination("embeddings")

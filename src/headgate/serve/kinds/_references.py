@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.kernel import InvalidInput, NotFound, Source, Where
-from headgate.serve.prompt import compile_template
+from headgate.serve.asking.prompt import compile_template
 
 from .prompt import parse
 

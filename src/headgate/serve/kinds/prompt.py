@@ -36,7 +36,7 @@ from headgate.kernel import (
     read_text,
     validate,
 )
-from headgate.serve.prompt import AVAILABLE, check_template
+from headgate.serve.asking.prompt import AVAILABLE, check_template
 
 from ._changes import changed_text, changed_values
 

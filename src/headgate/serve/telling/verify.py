@@ -12,9 +12,9 @@ from typing import Any
 from headgate.kernel import Passage, Status
 from headgate.measure import Scorer, Subject, build, ground
 from headgate.models import End
+from headgate.serve.journey import Journey
 
 from .beside import calls
-from .journey import Journey
 
 _CITATION = re.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 _FILTERED = "content_filter"

@@ -9,8 +9,7 @@ from typing import Any
 
 from headgate.guard import Guard, Nested, Outcome, gravest
 from headgate.models import End
-
-from .journey import Journey
+from headgate.serve.journey import Journey
 
 _CALLS = ("tool_calls", "function_call", "audio")
 

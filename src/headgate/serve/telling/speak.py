@@ -11,12 +11,12 @@ from typing import TypeAlias
 from headgate.guard import Outcome, OutputStream, gravest, inspect
 from headgate.kernel import Grounding, Reasoning
 from headgate.models import Delta, End
+from headgate.serve.calling.attempt import Plan
+from headgate.serve.calling.course import Unanswered
+from headgate.serve.generate import generate
+from headgate.serve.journey import Journey
 
 from . import beside
-from .calling.attempt import Plan
-from .calling.course import Unanswered
-from .generate import generate
-from .journey import Journey
 from .verify import must_hold, verify
 
 Piece: TypeAlias = str | Reasoning

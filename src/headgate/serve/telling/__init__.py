@@ -1,0 +1,1 @@
+"""What of a model's answer leaves: verified, guarded, text by text and whole. Called by `execute`."""
