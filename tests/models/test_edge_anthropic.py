@@ -251,7 +251,9 @@ ERRORS: list[tuple[HeadgateError, str, type[anthropic.APIStatusError]]] = [
     (limited("rate_limited"), "rate_limit_error", anthropic.RateLimitError),
     (limited("budget_exhausted"), "billing_error", anthropic.RateLimitError),
     (Unavailable("crowded", code="queue_full"), "overloaded_error", anthropic.InternalServerError),
-    (Unavailable("late", code="provider_timeout"), "timeout_error", anthropic.InternalServerError),
+    (status(Unavailable("late", code="provider_timeout"), 504), "timeout_error", anthropic.InternalServerError),
+    (status(Unavailable("no", code="provider_rejected"), 400), "invalid_request_error", anthropic.BadRequestError),
+    (status(Unavailable("slow", code="provider_rate_limit"), 429), "rate_limit_error", anthropic.RateLimitError),
     (Unavailable("broken", code="provider_server"), "api_error", anthropic.InternalServerError),
     (Corrupt("rot"), "api_error", anthropic.InternalServerError),
 ]
@@ -267,6 +269,20 @@ def test_an_error_is_the_exception_that_the_official_client_has_for_it(
     assert (caught.value.type, caught.value.error_code) == (kind, error.code)
     assert error.message in str(caught.value.api_message)
     assert error.hint in str(caught.value.api_message)
+
+
+def test_the_official_client_asks_again_when_there_was_no_place() -> None:
+    crowded = plugin.error_body(Unavailable("too many requests wait", "try again", code="queue_full"))
+    answers = [(503, crowded), (200, plugin.completion(answer(), ASKED))]
+
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        status, body = answers.pop(0)
+        return httpx2.Response(status, json=body, headers={"retry-after-ms": "1"})
+
+    inner = httpx2.Client(transport=httpx2.MockTransport(respond))
+    with anthropic.Anthropic(api_key="x", base_url="http://stand-in", max_retries=1, http_client=inner) as there:
+        message = there.messages.create(model="support", max_tokens=9, messages=[])
+    assert (blocks(message), answers) == ([{"type": "text", "text": "Hello"}], [])
 
 
 def test_an_error_is_the_proper_end_of_a_stream() -> None:

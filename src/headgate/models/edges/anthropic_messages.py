@@ -43,7 +43,7 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_OVERLOADED = frozenset({"queue_full", "queue_timeout", "overloaded", "busy", "stopping", "provider_rate_limit"})
+_OVERLOADED = frozenset({"queue_full", "queue_timeout", "overloaded", "busy", "stopping"})
 """Codes of errors that say: not now. Their status stays 503, which the official clients retry as they do 529."""
 _PING = sse({"type": "ping"}, "ping")
 _STOP = sse({"type": "message_stop"}, "message_stop")
@@ -194,8 +194,6 @@ def _kind(error: HeadgateError) -> str:
         return "billing_error"
     if error.status == 503 and error.code in _OVERLOADED:
         return "overloaded_error"
-    if error.status == 503 and error.code.endswith("_timeout"):
-        return "timeout_error"
     return _TYPES.get(error.status, "api_error")
 
 
