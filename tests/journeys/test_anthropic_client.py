@@ -244,6 +244,14 @@ def test_a_stream_that_breaks_ends_with_an_error(client: anthropic.Anthropic, wo
     assert caught.value.type == "api_error"
 
 
+def test_tokens_are_counted(client: anthropic.Anthropic) -> None:
+    found = client.messages.count_tokens(model="openai", messages=HELLO, system="Be kind.", tools=TOOLS)
+    fewer = client.messages.count_tokens(model="openai", messages=HELLO)
+    assert found.input_tokens > fewer.input_tokens == 6
+    with pytest.raises(anthropic.BadRequestError, match="messages: Field required"):
+        client.post("/v1/messages/count_tokens", body={"model": "openai"}, cast_to=Message)
+
+
 def test_apps_are_listed_as_models(client: anthropic.Anthropic) -> None:
     assert {model.id for model in client.models.list()} >= set(WIRES)
 
