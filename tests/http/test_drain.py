@@ -126,7 +126,7 @@ def refused(server: Served) -> bool:
 def test_what_does_not_end_is_ended_as_its_wire_does(
     project: Path, slow_lab: tuple[str, Upstream], wait_for: Callable[..., Any]
 ) -> None:
-    """A model that falls silent: 27 s after the signal the stream gets its end, whoever waits an answer, all in 30 s."""
+    """A model that falls silent: 27 s after the signal its streams get their end, and all is over in 30 s."""
     slow_lab[1].latency_s = 0
     slow_lab[1].misbehave("stall", 100)
     with serving(project) as server:

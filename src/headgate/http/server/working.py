@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from .listening import url_of
 from .siblings import Siblings
 
 _KEEP_ALIVE_S = 75
+_JOB_S = 5.0
+"""How long a running job has to give itself back, from when the server was told to stop."""
 
 MakePages = Callable[[Embedded, Identity], Pages]
 """Builds the pages of a server; given by `__main__`, because this package must not know `ui`."""
@@ -97,7 +100,10 @@ def _run(
         clerk.start()
         started(embedded.root, url, token)
 
+    left: list[float] = []
+
     def leaving() -> None:
+        left.append(time.monotonic())
         app.ready = False
         clerk.leave()
 
@@ -105,7 +111,7 @@ def _run(
     try:
         DrainingServer(_config(app), life).run(sockets=[listener])
     finally:
-        clerk.stop()
+        clerk.stop(max(_JOB_S - (time.monotonic() - left[0]) if left else _JOB_S, 0.1))
 
 
 def delay_of(settings: Settings) -> float:
