@@ -3,8 +3,8 @@
 python benchmarks/profile_gateway.py [--connections 32] [--seconds 15] [--stream] [--routed] [--top 30] [--json]
 
 The server runs as people start it, on core 0. Each time the main thread has computed for another while (the kernel's
-tick, 1 to 4 ms) its stack is noted, weighed by what it computed. A note counts for the innermost frame that belongs to
-a part below, so the interpreter's library counts for whoever called it. What a thread used in all is exact, from its
+tick, 1 to 4 ms) its stack is noted, weighed by what it computed. A note counts for the innermost frame that is ours or
+a library's, so the interpreter's library counts for whoever called it. What a thread used in all is exact, from its
 clock. Other threads are seen only when they give up the interpreter, so how they spent their time is rough. On a busy
 machine all figures are higher than on a quiet one; compare shares.
 """
@@ -24,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FrameType
@@ -32,32 +33,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 INTERVAL_NS = 1_000_000
 GARBAGE = "garbage collector"
-LOOP = "event loop, sockets, interpreter's own"
-PARTS = {
-    "asyncio/runners.py": LOOP,
-    "headgate/http/": "http: the edge",
-    "headgate/platform/": "platform: the gateway, keys",
-    "headgate/serve/money/": "serve.money: limits",
-    "headgate/serve/calling/": "serve.calling: attempts, deadlines",
-    "headgate/serve/": "serve: execute, record",
-    "headgate/guard/": "guard",
-    "headgate/measure/": "measure: detectors",
-    "headgate/models/transport": "models.transport: our client",
-    "headgate/models/upstream/": "models.transport: our client",
-    "headgate/models/": "models: provider, wires, routing",
-    "headgate/store/spans/": "store.spans: traces",
-    "headgate/store/": "store: ledger, records",
-    "headgate/kernel/": "kernel",
-    "headgate/": "other packages of ours",
-    "/aiohttp/": "aiohttp",
-    "/uvicorn/": "uvicorn",
-    "/sqlalchemy/": "sqlalchemy",
-    "/prometheus_client/": "prometheus_client",
-    "/onnxruntime/": "onnxruntime",
-    "/numpy/": "numpy",
-    "/asyncio/": "asyncio: tasks, timers",
-    "/contextlib.py": "contextlib",
-}
+LOOP = "event loop and sockets"
+APART = ("models/transport", "store/spans")
+LIBRARIES = ("aiohttp", "uvicorn", "sqlalchemy", "prometheus_client", "onnxruntime", "numpy", "asyncio")
 _RESUME = dis.opmap.get("RESUME", -1)
 
 
@@ -69,7 +47,7 @@ class Sampler:
         self.parts: dict[str, Counter[str]] = {}
         self.selves: Counter[str] = Counter()
         self.inside: Counter[str] = Counter()
-        self.samples = 0
+        self.samples, self.noting = 0, False
         self.known: dict[CodeType, tuple[str, str]] = {}
         self.clocks: dict[int, tuple[str, int]] = {}
         self.used: dict[int, int] = {}
@@ -107,6 +85,9 @@ class Sampler:
         swap.replace(self.target)
 
     def sample(self, _: int, frame: FrameType | None) -> None:
+        if self.noting:  # another tick, of the note before
+            return
+        self.noting = True
         self.samples += 1
         own, frames = threading.get_ident(), sys._current_frames()
         for ident, (name, clock) in self.clocks.items():
@@ -118,6 +99,7 @@ class Sampler:
             elif spent > 0:
                 self.note(name, frames[ident], spent)
             self.used[ident] = time.clock_gettime_ns(clock)  # what noting costs counts for nobody
+        self.noting = False
 
     def note(self, thread: str, frame: FrameType | None, spent: int) -> None:
         part, first, seen = "", "", set()
@@ -137,10 +119,9 @@ class Sampler:
         self.selves[first if thread == "MainThread" else f"[{thread}] {first}"] += spent
 
     def know(self, code: CodeType) -> tuple[str, str]:
-        name = code.co_filename
-        part = next((part for piece, part in PARTS.items() if piece in name), "")
-        short = "/".join(Path(name).parts[-3:]).removeprefix("headgate/")
-        self.known[code] = found = (part, f"{short}:{code.co_firstlineno} {code.co_qualname}")
+        name = Path(code.co_filename)
+        short = "/".join(name.parts[-3:]).removeprefix("headgate/")
+        self.known[code] = found = (part_of(name), f"{short}:{code.co_firstlineno} {code.co_qualname}")
         return found
 
     def garbage(self, phase: str, about: dict[str, int]) -> None:
@@ -150,6 +131,16 @@ class Sampler:
             generation = self.collected[about["generation"]]
             generation[0] += 1
             generation[1] += time.thread_time() - self.collecting
+
+
+def part_of(file: Path) -> str:
+    """Return what a file belongs to: the package and module of ours, a library, or nothing of its own."""
+    if file.parts[-2:] == ("asyncio", "runners.py"):
+        return LOOP
+    if "headgate" in file.parts:
+        inside = file.parts[len(file.parts) - file.parts[::-1].index("headgate") :]
+        return "/".join(inside[:2]).removesuffix(".py")
+    return next((name for name in LIBRARIES if name in file.parts), "")
 
 
 _COLLECTS = Sampler.garbage.__code__
@@ -236,15 +227,26 @@ def show(samples: dict[str, Any], figures: dict[str, float], top: int) -> None:
     )
     print("garbage collection, within the functions that met it: " + ", ".join(collected))
     print(f"{samples['samples']} samples")
-    for thread, counts in sorted(samples["parts"].items(), key=lambda each: -sum(each[1].values())):
-        used = sum(counts.values()) / answered / 1e3
-        print(f"\n{thread:<58}{used:>8.1f} µs  {used / whole:>6.1%}")
-        for part, spent in sorted(counts.items(), key=lambda each: -each[1]):
-            print(f"  {part:<56}{spent / answered / 1e3:>8.1f} µs  {spent / answered / 1e3 / whole:>6.1%}")
+    for thread, modules in sorted(samples["parts"].items(), key=lambda each: -sum(each[1].values())):
+        parts: Counter[str] = Counter()
+        for name, spent in modules.items():
+            parts[name if name in APART else name.split("/")[0]] += spent
+        table(f"{thread}: {sum(parts.values()) / answered / 1e3:.1f} µs", parts, answered, whole)
+    table("main thread, our modules", {
+        name: spent for name, spent in samples["parts"]["MainThread"].items() if "/" in name
+    }, answered, whole)  # fmt: skip
     for title, counts in (("functions, themselves", samples["selves"]), ("functions, all inside", samples["inside"])):
         print(f"\n{title} (main thread unless said)")
         for name, spent in sorted(counts.items(), key=lambda each: -each[1])[:top]:
             print(f"  {spent / answered / 1e3:>8.1f} µs  {name}")
+
+
+def table(title: str, spent: Mapping[str, int], answered: float, whole: float) -> None:
+    print(f"\n{title}")
+    for name, each in sorted(spent.items(), key=lambda row: -row[1]):
+        took = each / answered / 1e3
+        if took >= whole / 1000:
+            print(f"  {name:<44}{took:>8.1f} µs  {took / whole:>6.1%}")
 
 
 def main() -> None:
