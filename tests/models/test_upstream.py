@@ -100,3 +100,43 @@ def test_it_runs_as_a_command(tmp_path: Path) -> None:
         process.wait(10)
     line = json.loads(bill.read_text())
     assert line["cost_nano"] == line["input_tokens"] * 1000 + line["output_tokens"] * 2000
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "called"),
+    [
+        (
+            "/chat/completions",
+            {
+                "tools": [
+                    {"type": "function", "function": {"name": "weather", "parameters": {"properties": {"at": {}}}}}
+                ]
+            },
+            '"arguments": "{\\"at\\": \\"Ulm\\"}"',
+        ),
+        (
+            "/messages",
+            {"tools": [{"name": "weather", "input_schema": {"properties": {"at": {}}}}]},
+            '"input": {"at": "Ulm"}',
+        ),
+    ],
+    ids=["openai", "anthropic"],
+)
+def test_it_calls_a_tool_that_it_is_told_to_use_until_the_tool_has_answered(
+    path: str, body: dict[str, Any], called: str
+) -> None:
+    asked = {
+        "model": "m",
+        "messages": [{"role": "user", "content": "Use weather for Ulm, use nothing for Bonn."}],
+        **body,
+    }
+    with running() as (url, _):
+        found = json.dumps(post(url + path, asked))
+        assert called in found
+        assert "Bonn" not in found
+        result = {"role": "tool", "tool_call_id": "call_1", "content": "dry"}
+        if path == "/messages":
+            block = {"type": "tool_result", "tool_use_id": "call_1", "content": "dry"}
+            result = {"role": "user", "content": [block]}  # type: ignore[dict-item]
+        answered = json.dumps(post(url + path, {**asked, "messages": [*asked["messages"], result]}))
+    assert "The tools say: dry." in answered

@@ -24,7 +24,15 @@ from .texts import Wanted
 _TRIES = 2
 _HEALTHY = frozenset({"provider_rejected", "provider_rate_limit", "content_filter"})
 """Failures that say nothing against a target's health: it answered, or asked for less."""
-_STATUS = {"provider_rejected": 400, "content_filter": 400, "provider_rate_limit": 429, "provider_timeout": 504}
+_BUSY = frozenset({429, 503, 529})
+"""Statuses whose Retry-After speaks for all callers (RFC 9110 10.2.3; 529 is Anthropic's)."""
+_STATUS = {
+    "provider_rejected": 400,
+    "content_filter": 400,
+    "provider_rate_limit": 429,
+    "rate_limited": 429,
+    "provider_timeout": 504,
+}
 
 
 async def drawn(journey: Journey, most: Mapping[Unit, int]) -> None:
@@ -81,15 +89,15 @@ class _Caller:
     async def vectors(self, call: EmbedCall, attempts: list[dict[str, Any]]) -> Vectors:
         self.state.called()
         for again in range(_TRIES):
-            if why := self.state.blocked():
-                attempts.append({"target": self.state.name, "error": why})
-                raise self._unanswered(why)
+            await self._rested(attempts)
             facts: dict[str, Any] = {"target": self.state.name}
             attempts.append(facts)
             try:
                 return await self._try(call, facts)
             except ProviderError as problem:
                 facts["error"] = problem.code
+                if problem.retry_after and problem.upstream_status in _BUSY:
+                    self.state.rest(problem.retry_after)
                 wait = pause(again, problem.retry_after)
                 last = again == _TRIES - 1 or not problem.retryable or (problem.retry_after or 0) > LONGEST_PAUSE_S
                 if last or not self.state.may_retry():
@@ -97,12 +105,22 @@ class _Caller:
                 await asyncio.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
+    async def _rested(self, attempts: list[dict[str, Any]]) -> None:
+        """Wait while the provider wants to be left alone, if that is not for long. Raises Unavailable."""
+        rest = self.state.resting_s()
+        if 0 < rest <= LONGEST_PAUSE_S:
+            await asyncio.sleep(rest)
+        if why := self.state.blocked():
+            attempts.append({"target": self.state.name, "error": why})
+            raise self._unanswered(why)
+
     async def _try(self, call: EmbedCall, facts: dict[str, Any]) -> Vectors:
         admission = self.state.admit()
         if admission is None:
             raise ProviderError(f"{self.state.name} is left alone", code="breaker_open")
         journey, began, outcome, unsure = self.journey, self.journey.micros(), Outcome.LEFT, True
         journey.attempts += 1
+        found: Vectors | None = None
         try:
             async with asyncio.timeout(call.timeout_s):
                 found = await self.provider.embed(call)
@@ -124,7 +142,7 @@ class _Caller:
             self.state.settle(admission, outcome)
             journey.away_us += journey.micros() - began
             if unsure:
-                self._count(found if outcome is Outcome.OK else None)
+                self._count(found)
 
     def _book(self, found: Vectors, facts: dict[str, Any]) -> None:
         journey, spent = self.journey, cost(self.price, found.usage)
