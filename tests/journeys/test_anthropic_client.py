@@ -109,6 +109,26 @@ def test_tools_are_called_in_parallel_and_their_results_answered(
     assert said(found) == "The tools say: weather of Ulm, time of Rome."
 
 
+@anthropic.beta_tool
+def weather(city: str) -> str:
+    """Tell the weather of a city.
+
+    Args:
+        city: its name
+    """
+    return f"sunny in {city}"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_the_clients_own_loop_runs_tools(client: anthropic.Anthropic, wire: str, streamed: bool) -> None:
+    asked: Any = {"model": wire, "max_tokens": 200, "tools": [weather]}
+    question: Any = [{"role": "user", "content": "Use weather for Ulm."}]
+    runner = client.beta.messages.tool_runner(messages=question, stream=streamed, **asked)
+    last = runner.until_done()
+    assert [block.text for block in last.content if block.type == "text"] == ["The tools say: sunny in Ulm."]
+
+
 @pytest.mark.parametrize("wire", WIRES)
 def test_images_and_documents_reach_the_provider(client: anthropic.Anthropic, world: World, wire: str) -> None:
     content: list[Any] = [

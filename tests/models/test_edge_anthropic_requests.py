@@ -52,6 +52,7 @@ def result(known: str, content: Any, **marks: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": known, "content": content, **marks}
 
 
+CITED = {"type": "char_location", "cited_text": "Gr", "document_index": 0, "start_char_index": 0, "end_char_index": 2}
 THOUGHT = {"type": "thinking", "thinking": "Paris, then.", "signature": "c2ln"}
 HIDDEN = {"type": "redacted_thinking", "data": "aGlkZGVu"}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
@@ -207,6 +208,7 @@ def test_a_turn_that_begins_with_a_thought_keeps_its_order(content: list[dict[st
         ({"stream": "yes"}, "stream: Input should be a valid boolean"),
         ({"metadata": {"user_id": 7}}, "metadata.user_id: Input should be a valid string"),
         ({"output_config": {"format": {"type": "regex"}}}, "output_config.format.type: Input should be 'json_schema'"),
+        ({"thread": {"type": "create"}}, "thread: this gateway keeps no state between requests"),
         ({"n": 2}, "n: Extra inputs are not permitted"),
     ],
 )  # fmt: skip
@@ -230,9 +232,10 @@ def test_a_request_comes_back_to_its_own_wire_as_it_was_written() -> None:
         "temperature": 1,
         "stream": True,
         "messages": [
-            {"role": "user", "content": [text("Weather?", cache_control=MARK), IMAGE, LINK, PDF, PAGE]},
-            {"role": "assistant", "content": [THOUGHT, HIDDEN, text("Let me see."), use("t1", city="Paris"),
-                                              use("t2")]},
+            {"role": "user", "content": [text("Weather?", cache_control=MARK), IMAGE, LINK, PDF,
+                                         {**PAGE, "citations": {"enabled": True}, "context": "A page."}]},
+            {"role": "assistant", "content": [THOUGHT, HIDDEN, text("Let me see.", citations=[CITED]),
+                                              use("t1", city="Paris"), use("t2")]},
             {"role": "user", "content": [result("t1", "sunny", cache_control=MARK),
                                          result("t2", [text("none"), IMAGE], is_error=True), text("And now?")]},
         ],

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from headgate.kernel import InvalidInput
+
 from ._anthropic_turns import messages_of, need, system_of, wrong
 
 _TRANSLATED = frozenset(
@@ -21,6 +23,9 @@ _TRANSLATED = frozenset(
 )  # fmt: skip
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _TOOL = frozenset({"type", "name", "description", "input_schema", "cache_control"})
+_STATE = "thread: this gateway keeps no state between requests"
+_UNTHREADED = "thread_unsupported_request"
+"""The code that tells the official client to go on without threads, which its runner of tools begins with."""
 _IMAGE_TOKENS = 1600
 _PAGE_TOKENS, _PAGE_BYTES = 3000, 75_000
 _encode = msgspec.json.Encoder().encode
@@ -34,6 +39,8 @@ def decode_request(body: dict[str, Any]) -> dict[str, Any]:
         raise wrong("max_tokens", "Input should be greater than or equal to 1")
     if body.get("n") not in (None, 1):
         raise wrong("n", "Extra inputs are not permitted", "this wire gives one answer a call")
+    if body.get("thread"):
+        raise InvalidInput(_STATE, "send the whole conversation, without thread", code=_UNTHREADED)
     neutral = {key: value for key, value in body.items() if key not in _TRANSLATED and value is not None}
     if not isinstance(neutral.get("stream", False), bool):
         raise wrong("stream", "Input should be a valid boolean")

@@ -186,7 +186,7 @@ def _block(part: Part) -> dict[str, Any]:
 
 
 def _text(part: Part) -> dict[str, Any]:
-    return {"type": "text", "text": part.text}
+    return {"type": "text", "text": part.text, **_beside(part, "citations")}
 
 
 def _image(part: Part) -> dict[str, Any]:
@@ -197,7 +197,14 @@ def _file(part: Part) -> dict[str, Any]:
     source = _source(part)
     if part.mime.startswith("text/"):
         source = {"type": "text", "media_type": "text/plain", "data": _decoded(part.data)}
-    return {"type": "document", "source": source} | ({"title": part.name} if part.name else {})
+    return {"type": "document", "source": source, **({"title": part.name} if part.name else {})} | _beside(
+        part, "citations", "context"
+    )
+
+
+def _beside(part: Part, *names: str) -> dict[str, Any]:
+    """Return what only this wire writes beside a part, as a client of it did."""
+    return {name: part.raw[name] for name in names if part.raw.get(name)}
 
 
 def _audio(part: Part) -> dict[str, Any]:
