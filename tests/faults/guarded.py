@@ -39,7 +39,7 @@ class Own:
         if self.does == "raises":
             raise ValueError("secret of the guard: " + text)
         if self.does == "hangs":
-            time.sleep(4)
+            time.sleep(0.6)
         if self.does == "returns text":
             return "pass"
         if self.does == "points outside":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
@@ -125,3 +127,27 @@ def test_what_went_wrong_is_told_without_what_was_said(served: tuple[Served, Ups
     explanation = answer["guards"][0]["explanation"]
     assert SAID[does] in explanation
     assert QUESTION not in explanation
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+@pytest.mark.parametrize("route", [*guarded.ROUTES, "check"])
+def test_a_guard_that_hangs_holds_up_nobody_else(served: tuple[Served, Upstream], route: str, side: str) -> None:
+    server, _ = served
+    app = Cell("hangs", "enforce", "block", side).app
+
+    def hang() -> None:
+        if route == "check":
+            guarded.check(server, app, side, QUESTION)
+        else:
+            guarded.ROUTES[route](server, app, QUESTION)
+
+    asking = threading.Thread(target=hang)
+    asking.start()
+    waits = []
+    while asking.is_alive():
+        began = time.monotonic()
+        assert server.request("GET", "/healthz")[0] == 200
+        waits.append(time.monotonic() - began)
+        time.sleep(0.005)
+    asking.join()
+    assert max(waits) < 0.2, "the whole server waited for a guard"

@@ -131,3 +131,9 @@ def test_the_gravest_verdict_of_each_guard_counts() -> None:
     assert [(one.guard, one.verdict) for one in gravest(first, second)] == [
         ("a", "mask"), ("b", "block"), ("c", "skipped"),
     ]  # fmt: skip
+
+
+def test_a_guard_of_both_sides_keeps_a_verdict_on_each() -> None:
+    asked, said = Verdict("pii", "input", "mask"), Verdict("pii", "output", "block")
+    assert gravest((asked,), (said,)) == (asked, said)
+    assert gravest((asked, Verdict("pii", "output", "pass")), (said,)) == (asked, said)

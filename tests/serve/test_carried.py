@@ -173,6 +173,12 @@ async def test_reasoning_leaves_before_the_text_and_past_the_guards(built: World
     assert kinds == sorted(kinds, key=lambda kind: kind is Text)
     assert events[-1].answer.text == "Hello!"  # type: ignore[union-attr]
     assert events[-1].answer.extra["message"]["reasoning_content"] == shown  # type: ignore[union-attr]
+    said_of = [(one.side, one.guard, one.verdict) for one in events[-1].answer.verdicts]  # type: ignore[union-attr]
+    assert len(said_of) == len({one[:2] for one in said_of}), "one verdict of each guard on each side"
+    assert ("input", "pii", "pass") in said_of
+    assert ("output", "pii", "mask") in said_of, "what was masked in the reasoning counts, though the text was clean"
+    told = next(stage.facts for stage in events[-1].answer.stages if stage.name == "guard_output")  # type: ignore[union-attr]
+    assert told["verdicts"]["pii"] == "mask"
 
 
 @pytest.mark.parametrize("stream", [False, True])

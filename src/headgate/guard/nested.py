@@ -68,12 +68,12 @@ class Nested:
 
 
 def gravest(first: Sequence[Verdict], second: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """Return one verdict of each guard, the gravest of the two."""
-    found = {verdict.guard: verdict for verdict in first}
+    """Return one verdict of each guard on each side, the gravest of the two."""
+    found = {(verdict.side, verdict.guard): verdict for verdict in first}
     for verdict in second:
-        held = found.get(verdict.guard)
+        held = found.get((verdict.side, verdict.guard))
         if held is None or _GRAVITY[verdict.verdict] > _GRAVITY[held.verdict]:
-            found[verdict.guard] = verdict
+            found[verdict.side, verdict.guard] = verdict
     return tuple(found.values())
 
 

@@ -22,6 +22,7 @@ from .asking.carried import check_carried, readable
 from .asking.context import in_context
 from .budget import Lease
 from .contract import check_body
+from .guarding.aside import aside
 from .journey import Journey, TurnedAway
 from .money.draw import admit, settle
 from .plan import gather, prepare
@@ -110,7 +111,7 @@ async def _way(journey: Journey) -> AsyncGenerator[Piece, None]:
     except InvalidInput as problem:
         raise TurnedAway(problem) from None
     await admit(journey)
-    reply = _admit(journey)
+    reply = await aside(journey.snapshot.policy.input, _admit, journey)
     if reply is None:
         reply = _route(journey)
     to = journey.destination

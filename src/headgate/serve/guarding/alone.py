@@ -22,6 +22,8 @@ from headgate.serve.route import Destination
 from headgate.serve.runtime import Runtime
 from headgate.serve.snapshot import Snapshot
 
+from .aside import aside
+
 Side = Literal["input", "output"]
 _GUARDS = Destination("guards")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -107,10 +109,9 @@ def _check_body(body: Mapping[str, Any]) -> None:
 async def _looked(journey: Journey) -> list[_Looked]:
     """Look at every message; what may take long leaves the event loop."""
     policy, messages = journey.snapshot.policy, journey.request.messages
-    strangers = any(not guard.trusted for guard in (*policy.input, *policy.output))
-    if strangers or sum(len(str(message)) for message in messages) > _INLINE:
+    if sum(len(str(message)) for message in messages) > _INLINE:
         return await asyncio.to_thread(_look, journey, messages)
-    return _look(journey, messages)
+    return await aside((*policy.input, *policy.output), _look, journey, messages)
 
 
 def _look(journey: Journey, messages: Sequence[dict[str, Any]]) -> list[_Looked]:

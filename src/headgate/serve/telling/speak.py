@@ -14,6 +14,7 @@ from headgate.models import Delta, End
 from headgate.serve.calling.attempt import Plan
 from headgate.serve.calling.course import Unanswered
 from headgate.serve.generate import generate
+from headgate.serve.guarding.aside import aside
 from headgate.serve.journey import Journey
 
 from . import beside
@@ -33,11 +34,12 @@ async def speak(journey: Journey, plan: Plan) -> AsyncGenerator[Piece, None]:
         if not journey.released:
             yield journey.snapshot.fallback
         return
+    guards = journey.snapshot.policy.output
     if said.end is not None:
-        for rest in _thoughts_ended(journey, said):
+        for rest in await aside(guards, _thoughts_ended, journey, said):
             yield rest
     problem = verify(journey, said.text, said.end) if said.end else None
-    piece = _guarded(journey, said)
+    piece = await aside(guards, _guarded, journey, said)
     if problem and not journey.released and journey.status != "blocked":
         if said.end is not None and beside.calls(said.end):
             journey.rejected, piece = piece, ""
@@ -70,6 +72,7 @@ class _Said:
 
 async def _listen(journey: Journey, plan: Plan, said: _Said) -> AsyncGenerator[Piece, None]:
     """Hear the model out, releasing what an open stream's guards have passed; stop it at once when one blocks."""
+    guards = journey.snapshot.policy.output if said.gate is not None else ()
     with journey.stage("generate") as facts:
         facts["attempts"] = plan.attempts
         try:
@@ -78,7 +81,7 @@ async def _listen(journey: Journey, plan: Plan, said: _Said) -> AsyncGenerator[P
                     if isinstance(event, End):
                         said.end = event
                         continue
-                    for piece in _passed(journey, said, event):
+                    for piece in await aside(guards, _passed, journey, said, event):
                         yield piece
                     if said.blocked:
                         return
@@ -138,7 +141,7 @@ def _guarded(journey: Journey, said: _Said) -> str:
     text = said.text
     with journey.stage("guard_output") as facts:
         outcome = _judged(journey, said)
-        journey.verdicts += outcome.verdicts
+        journey.verdicts = gravest(journey.verdicts, outcome.verdicts)
         blocked: Outcome | None = outcome if outcome.blocked is not None else None
         if blocked is None and said.end is not None:
             changed = said.gate.changed if said.gate is not None else outcome.text != text
