@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.kernel import Corrupt, InvalidInput, Usage, plugins
+from headgate.kernel import Corrupt, InvalidInput, Usage, plugins, read_yaml
 from headgate.models import Price, compile_prices, cost
 
 kind = plugins.load("kinds", "prices")
@@ -100,3 +100,14 @@ def test_a_stored_list_that_is_none_is_corrupt() -> None:
     assert compile_prices({}) == {}
     with pytest.raises(Corrupt, match="prices"):
         compile_prices({"prices": {"a/b": {"input": "much"}}})
+
+
+def test_an_editor_takes_what_people_write(tmp_path: Path) -> None:
+    import jsonschema_rs
+
+    check = jsonschema_rs.validator_for(kind.model.model_json_schema())
+    written = read_yaml(write(tmp_path), "prices/list.yaml").data
+    assert check.is_valid(written)
+    assert not check.is_valid({"prices": {"a/b": {"input": "$1"}}})
+    assert not check.is_valid({"prices": {"a/b": {"input": ["$1"], "output": "$2"}}})
+    assert not check.is_valid({"price": {}})

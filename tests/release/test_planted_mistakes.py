@@ -122,6 +122,8 @@ MISTAKES = [
             "gates.release[2].suite", "suites/redteam", "apply"),
     Mistake("facts' key", "headgate.yaml", "{type: scripted,", "{type: scripted, facts: {regoin: eu},",
             "headgate.yaml:4", "providers.bot.facts.regoin", "region"),
+    Mistake("a fact beside the facts", "headgate.yaml", "{type: scripted,", "{type: scripted, region: eu,",
+            "headgate.yaml:4", "providers.bot.region", "facts: {region"),
     Mistake("a region that is none", "headgate.yaml", "{type: scripted,", "{type: scripted, facts: {region: The EU},",
             "headgate.yaml:4", "providers.bot.facts.region"),
     Mistake("a retention that is none", "headgate.yaml", "{type: scripted,",

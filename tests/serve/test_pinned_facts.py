@@ -28,7 +28,7 @@ def attempts(given: Answer) -> list[tuple[str, str]]:
     return [(item["target"], item.get("error", "")) for item in stage.facts["attempts"]]
 
 
-SAME = {"region": ["eu"], "retention": "30d", "trains": False, "filter": True}
+SAME: dict[str, Any] = {"region": ["eu"], "retention": "30d", "trains": False, "filter": True}
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_what_is_as_strict_as_pinned_is_asked(built: World, now: dict[str,
     assert len(built.one.calls) == 1
 
 
-LESS = [{"region": "us"}, {"retention": "31d"}, {"trains": True}, {"filter": False}]
+LESS: list[dict[str, Any]] = [{"region": "us"}, {"retention": "31d"}, {"trains": True}, {"filter": False}]
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,19 @@ def parse_share(value: Any) -> float:
     return share
 
 
-Usd = Annotated[int, BeforeValidator(parse_usd), PlainSerializer(lambda nano: "$" + usd(nano), return_type=str)]
+_WRITTEN: Any = str | float
+"""What an editor, or a client that knows the schema, may write for a quantity."""
+Usd = Annotated[
+    int,
+    BeforeValidator(parse_usd, json_schema_input_type=_WRITTEN),
+    PlainSerializer(lambda nano: "$" + usd(nano), return_type=str),
+]
 """A pydantic field in nano-dollars, written `$0.004`."""
-Duration = Annotated[int, BeforeValidator(parse_duration), PlainSerializer(duration, return_type=str)]
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration, json_schema_input_type=_WRITTEN),
+    PlainSerializer(duration, return_type=str),
+]
 """A pydantic field in microseconds, written `2s`."""
-Share = Annotated[float, BeforeValidator(parse_share)]
+Share = Annotated[float, BeforeValidator(parse_share, json_schema_input_type=_WRITTEN)]
 """A pydantic field in 0…1, written `5%` or `0.05`."""

@@ -52,8 +52,8 @@ def _target(value: str) -> str:
 
 TargetName = Annotated[str, AfterValidator(_target)]
 """A model of a provider, as a key of a file."""
-Regions = Annotated[tuple[str, ...], BeforeValidator(_regions)]
-Retention = Annotated[str, BeforeValidator(_kept)]
+Regions = Annotated[tuple[str, ...], BeforeValidator(_regions, json_schema_input_type=str | tuple[str, ...])]
+Retention = Annotated[str, BeforeValidator(_kept, json_schema_input_type=str | float)]
 
 
 class Strictness(BaseModel):

@@ -149,6 +149,9 @@ def _check_provider(source: Source, name: str, settings: Mapping[str, Any]) -> N
         plugin = plugins.load("providers", str(kind))
     except Unavailable:
         return
+    if misplaced := sorted(settings.keys() & Facts.model_fields.keys() - plugin.options.model_fields.keys()):
+        hint = f"write facts: {{{misplaced[0]}: …}}"
+        raise InvalidInput(f"{misplaced[0]!r} is a fact of a provider", hint, where=source.where((*at, misplaced[0])))
     settled = without_variables(settings)
     options = {key: settings[key] for key in settings if key in settled or key not in plugin.options.model_fields}
     validate(plugin.options, source, {key: value for key, value in options.items() if key not in ("type", "facts")}, at)
