@@ -246,7 +246,7 @@ def test_mistakes_are_the_exceptions_that_the_client_has(client: anthropic.Anthr
     wrong: Any = [{"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "hologram"}]}]
     with pytest.raises(anthropic.BadRequestError, match=r"messages\.0\.content\.1: Input tag 'hologram'"):
         client.messages.create(model="openai", max_tokens=200, messages=wrong)
-    poor = client.with_options(api_key=world.poor)
+    poor = client.with_options(api_key=world.poor, max_retries=2)
     with pytest.raises(anthropic.RateLimitError) as spent:
         poor.messages.create(model="openai", max_tokens=200, messages=HELLO)
     assert (spent.value.type, spent.value.error_code) == ("billing_error", "budget_exhausted")

@@ -21,6 +21,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 encode = msgspec.json.Encoder().encode
 _JSON = b"application/json"
+_LONG_S = 60
+"""Seconds after which a client had better hear of an error than wait by itself."""
 _HEX = frozenset("0123456789abcdef")
 _SEEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
 
@@ -170,12 +172,17 @@ class TraceIds:
 
 
 def error_headers(error: HeadgateError) -> list[tuple[bytes, bytes]]:
-    """Return the headers that an error asks for: how to say who one is, and when to try again."""
+    """Return the headers that an error asks for: how to say who one is, and when to try again.
+
+    Official clients sleep for as long as `retry-after` says, hours too, unless they are told not to try again.
+    """
     headers = []
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if retry_after := getattr(error, "retry_after", 0):
         headers.append((b"retry-after", str(int(retry_after)).encode()))
+        if retry_after > _LONG_S:
+            headers.append((b"x-should-retry", b"false"))
     if standing := getattr(error, "standing", None):
         headers += limit_headers([standing], time.time())
     if isinstance(error, WrongMethod):
