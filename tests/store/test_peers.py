@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from headgate.store import Records, peers
+from headgate.store import Records, peers, tables
 
 HINT = {"target": "east/large", "state": "open", "open_s": 5.0, "resting_s": 0.0}
 
@@ -32,7 +32,7 @@ def test_whoever_leaves_or_falls_silent_is_no_longer_heard(records: Records) -> 
             peers.tell(tx, "acme", name, [])
         peers.leave(tx, "acme", "one")
     assert set(others(records, "two")) == {"three"}
-    long_ago = peers.peer.update().where(peers.peer.c.id == "three").values(seen_at=time.time() - 7)
+    long_ago = tables.peer.update().where(tables.peer.c.id == "three").values(seen_at=time.time() - 7)
     with records.begin() as tx:
         tx.execute(long_ago)
     assert others(records, "two") == {}
@@ -43,11 +43,11 @@ def test_an_age_is_told_and_those_long_gone_are_forgotten(records: Records) -> N
         peers.tell(tx, "acme", "one", [])
         peers.tell(tx, "acme", "gone", [])
         for name, age_s in (("one", 3), ("gone", 3600)):
-            tx.execute(peers.peer.update().where(peers.peer.c.id == name).values(seen_at=time.time() - age_s))
+            tx.execute(tables.peer.update().where(tables.peer.c.id == name).values(seen_at=time.time() - age_s))
     with records.read(whole=False) as tx:
         [heard] = peers.others(tx, "acme", "two", 6.0)
     assert 2.5 < heard.age_s < 5
     with records.begin() as tx:
         peers.tell(tx, "acme", "two", [])
     with records.read() as tx:
-        assert {row["id"] for row in tx.all(peers.peer.select())} == {"one", "two"}
+        assert {row["id"] for row in tx.all(tables.peer.select())} == {"one", "two"}

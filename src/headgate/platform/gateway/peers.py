@@ -36,6 +36,8 @@ class _Told(BaseModel):
 
 
 _TOLD = TypeAdapter(list[_Told])
+_Seen = dict[str, tuple[str, float, float]]
+"""By target: its state, until when it is left alone, until when it rests; on the clock of this process."""
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class Peers:
     monotonic: Callable[[], float]
     least: int = 1
     id: str = field(default_factory=lambda: new_id("gw"))
-    _told: dict[str, tuple[str, float, float]] = field(default_factory=dict)
+    _told: _Seen = field(default_factory=dict)
     _told_at: float = float("-inf")
     _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "headgate-peers"))
     _beating: asyncio.Task[None] | None = None
@@ -85,7 +87,7 @@ class Peers:
 
     def _exchange(self, hints: Sequence[Hint]) -> list[peers.Heard]:
         now = self.monotonic()
-        told = {hint.target: (hint.state, now + hint.open_s, now + hint.resting_s) for hint in hints}
+        told: _Seen = {hint.target: (hint.state, now + hint.open_s, now + hint.resting_s) for hint in hints}
         if now - self._told_at >= TELL_S or _is_news(told, self._told, now):
             rows = [
                 {"target": hint.target, "state": hint.state, "open_s": hint.open_s, "resting_s": hint.resting_s}
@@ -100,9 +102,6 @@ class Peers:
     def _leave(self) -> None:
         with self.records.begin() as tx:
             peers.leave(tx, self.project, self.id)
-
-
-_Seen = dict[str, tuple[str, float, float]]
 
 
 def _is_news(now: _Seen, before: _Seen, at: float) -> bool:
