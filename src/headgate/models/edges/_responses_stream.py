@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from headgate.kernel import Answer, HeadgateError
 from headgate.models.edge import Asked, said_by
 from headgate.models.sse import sse
@@ -16,6 +18,8 @@ from . import _responses_answer as answers
 from .openai_chat import error_body
 
 Object = dict[str, Any]
+_DELTA = "response.output_text.delta"
+_encode = msgspec.json.Encoder().encode
 _CALLS = {
     "function_call": ("response.function_call_arguments", "arguments"),
     "custom_tool_call": ("response.custom_tool_call_input", "input"),
@@ -25,7 +29,9 @@ _CALLS = {
 class Encoder:
     """Writes the events of one answer."""
 
-    __slots__ = ("_asked", "_items", "_message", "_next", "_out", "_reasoning", "_text", "_thought", "_thoughts")
+    __slots__ = (
+        "_asked", "_items", "_message", "_next", "_out", "_piece", "_reasoning", "_text", "_thought", "_thoughts",
+    )  # fmt: skip
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
@@ -37,6 +43,7 @@ class Encoder:
         self._thoughts: list[str] = []
         self._thought: list[str] | None = None
         self._text: list[str] = []
+        self._piece = b""
 
     def start(self) -> bytes:
         body = answers.opened(self._asked)
@@ -45,8 +52,12 @@ class Encoder:
         return self._taken()
 
     def text(self, piece: str) -> bytes:
-        self._say_text(piece)
-        return self._taken()
+        if self._message is None or self._thought is not None:
+            self._say_text(piece)
+            return self._taken()
+        self._text.append(piece)
+        number, self._next = self._next, self._next + 1
+        return b'%s%d,"delta":%s,"logprobs":[]}\n\n' % (self._piece, number, _encode(piece))
 
     def reasoning(self, piece: str) -> bytes:
         self._say_reasoning(piece)
@@ -82,7 +93,10 @@ class Encoder:
         self._end_thought()
         at = self._open_message() if self._message is None else self._message
         self._text.append(piece)
-        self._say("response.output_text.delta", **self._at(at), content_index=0, delta=piece, logprobs=[])
+        self._say(_DELTA, **self._at(at), content_index=0, delta=piece, logprobs=[])
+        # Every piece that follows differs in its number and text alone: what stands before them is encoded once.
+        head = {"type": _DELTA, **self._at(at), "content_index": 0}
+        self._piece = f"event: {_DELTA}\ndata: ".encode() + _encode(head)[:-1] + b',"sequence_number":'
 
     def _open_message(self) -> int:
         trace = self._asked.trace_id
