@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -35,3 +38,31 @@ def test_trace_and_span_ids_are_those_of_w3c() -> None:
     spans = {new_span_id() for _ in range(1000)}
     assert len(spans) == 1000
     assert all(re.fullmatch(r"[0-9a-f]{16}", span) and int(span, 16) for span in spans)
+
+
+def test_threads_never_share_an_id() -> None:
+    made: list[str] = []
+    threads = [threading.Thread(target=lambda: made.extend([new_trace_id() for _ in range(3000)])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({name[12:] for name in made}) == len(made) == 24_000
+
+
+FORKED = """
+import os
+from headgate.kernel import new_trace_id
+new_trace_id()
+child = os.fork()
+made = "".join([new_trace_id()[12:] + chr(10) for _ in range(300)])
+os.write(1, made.encode())
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    """What its parent has ready is not the child's."""
+    found = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True).stdout.split()
+    assert len(set(found)) == len(found) == 600

@@ -6,7 +6,7 @@ file of their own. Nothing here opens a database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter, itemgetter
 from random import getrandbits
@@ -79,7 +79,7 @@ _scalars = attrgetter(*(item.name for item in _SCALARS))
 _texts_of = attrgetter("project", "trace_id", *(item.name for item in _SCALARS if str(item.type) == "str"))
 _STAGE = ("name", "start_us", "took_us", "facts")
 """What a stage of ours consists of; such a stage is packed as a list of these values, a half shorter than by name."""
-_stage_of = itemgetter(*_STAGE)
+_stage_of, _OURS = itemgetter(*_STAGE), {len(_STAGE)}
 TEXTS = frozenset(item.name for item in _SCALARS if str(item.type) == "str") | {"trace_id"}
 
 
@@ -118,7 +118,7 @@ def drafted(record: RequestRecord, number: int | None = None) -> Values:
         names = (clean(record.project), clean(record.trace_id))
     attributes = clean(MARK + "".join([f"{pair}{MARK}" for pair in _pairs(record.attributes)]))
     text = "\n".join(_texts(record.payload))[:MOST_TEXT]
-    packed = encode({"stages": [_short(stage) for stage in record.stages], "attributes": record.attributes})
+    packed = encode({"stages": _short(record.stages), "attributes": record.attributes})
     payload = encode(record.payload) if record.payload else b""
     return new_id(record.at) if number is None else number, *names, *scalars, attributes, text, packed, payload
 
@@ -147,12 +147,12 @@ def _clean_scalar(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
-def _short(stage: Mapping[str, Any]) -> Any:
-    """Return a stage as `_STAGE`'s values, as it is where it holds other things."""
+def _short(stages: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    """Return stages as `_STAGE`'s values; as they are when one of them holds other things."""
     try:
-        return _stage_of(stage) if len(stage) == len(_STAGE) else stage
+        return [_stage_of(stage) for stage in stages] if {*map(len, stages)} == _OURS else stages
     except KeyError:
-        return stage
+        return stages
 
 
 def _long(stage: Any) -> Mapping[str, Any]:

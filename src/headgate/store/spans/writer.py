@@ -34,8 +34,9 @@ GROUP_S = 0.04
 one gathers."""
 IDLE_S, IDLE_SLICE = 0.1, 200
 """After how long without work rows are indexed, and how many at once: a few milliseconds each."""
-LATE_S, BUSY_SLICE = 0.5, 300
-"""How long a busy writer puts indexing off, and how many rows it then indexes between two groups: 5 ms or so."""
+LATE_S, BUSY_SLICE = 0.5, 500
+"""How long a busy writer puts indexing off, and how many rows it then indexes between two groups: 10 ms or so. Larger
+slices are less work: what each of them adds to the index is merged with the rest again and again."""
 _PATIENCE_S = 30.0
 _FATAL = "disk I/O error"
 _DOWN = (OperationalError, InterfaceError, sqlite3.OperationalError)
