@@ -38,15 +38,15 @@ def need(entry: Mapping[str, Any], key: str, path: str, kind: type = str) -> Any
 _NAMES: Mapping[type, str] = {str: "string", dict: "dictionary", list: "list", int: "integer", bool: "boolean"}
 
 
-def system_of(system: Any) -> list[dict[str, Any]]:
+def system_of(system: Any, path: str = "system") -> list[dict[str, Any]]:
     """Return the message of the system prompt, if there is one: a string, or blocks of text."""
     if system is None or system == "" or system == []:
         return []
     if isinstance(system, str):
         return [{"role": "system", "content": system}]
     if not isinstance(system, list):
-        raise wrong("system", "Input should be a valid string or list")
-    return [{"role": "system", "content": _plain([_text(*entry) for entry in _blocks(system, "system", ("text",))])}]
+        raise wrong(path, "Input should be a valid string or list")
+    return [{"role": "system", "content": _plain([_text(*entry) for entry in _blocks(system, path, ("text",))])}]
 
 
 def messages_of(messages: Sequence[Any]) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ def messages_of(messages: Sequence[Any]) -> list[dict[str, Any]]:
         elif role == "user":
             found += _asked(content, f"{path}.content")
         else:
-            found += system_of(content)
+            found += system_of(content, f"{path}.content")
     return found
 
 
