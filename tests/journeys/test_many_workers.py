@@ -221,13 +221,17 @@ def asking(server: Server, project: Project) -> Iterator[tuple[Seen, Callable[[]
         stop()
 
 
-def test_a_stop_under_load_breaks_no_answer_and_loses_no_trace(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_a_terminal", [False, True], ids=["SIGTERM", "Ctrl-C"])
+def test_a_stop_under_load_breaks_no_answer_and_loses_no_trace(
+    project: Project, tmp_path: Path, from_a_terminal: bool
+) -> None:
     """Clients ask without a pause; who is told `connection: close` stops. Every answer is whole, and recorded."""
     project.environment["HEADGATE_DRAIN_DELAY"] = "1s"
     with serving(project, tmp_path / "drained.log") as server, asking(server, project) as (seen, stop):
         assert wait_for(lambda: seen.done > 2000, 60)
         told = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
+        for pid in [*workers(server), server.process.pid] if from_a_terminal else [server.process.pid]:
+            os.kill(pid, signal.SIGINT if from_a_terminal else signal.SIGTERM)
         assert server.process.wait(40) == 0
         assert 1.0 <= time.monotonic() - told <= 31
         stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -86,6 +87,8 @@ class DrainingServer(uvicorn.Server):
             await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._life.lead and sig == signal.SIGINT:
+            return  # a terminal tells every process; the one that leads decides
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True

@@ -143,7 +143,7 @@ class Workers:
         try:
             for sig in _SIGNALS:
                 signal.signal(sig, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal tells all; the lead decides
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells every process; the one that leads decides
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             code = self._work(Place(lead, self._token, number, len(self._workers), self._folder), said)
         except BaseException:  # noqa: BLE001  the end of the process, whatever ends it
