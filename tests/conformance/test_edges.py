@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -185,7 +185,8 @@ def test_whatever_a_provider_says_becomes_an_answer_and_one_end(name: str, data:
         "choice": data.draw(st.dictionaries(st.sampled_from(["stop_sequence", "native_finish_reason"]), JSON)),
         "system_fingerprint": data.draw(JSON),
     }
-    answer = replace(ANSWER, finish_reason="odd", extra=extra)
+    counts = Usage(3, 4)
+    answer = Answer("It is dry.", "answered", "sha256:ab", "t" * 32, finish_reason="odd", usage=counts, extra=extra)
     assert WIRES[name].text(edge(name).completion(answer, Asked("m", 1, "t" * 32, WIRES[name].body))) == "It is dry."
     encoder = opened(name)
     found = events(encoder.start() + encoder.text("It is dry.") + encoder.end(answer))
