@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from headgate.kernel import Answer, Grounding, InvalidInput, RequestRecord, Verdict
 from headgate.measure import Score, Subject, build
@@ -79,12 +79,12 @@ def test_assertions_judge(name: str, value: Any, passed: bool) -> None:
 
 @pytest.mark.parametrize("status", ["refused", "blocked", "held", "safe"])
 def test_refuses_goes_by_the_status_first(status: Any) -> None:
-    assert look("refuses", answer=replace(ANSWER, status=status)).passed
+    assert look("refuses", answer=structs.replace(ANSWER, status=status)).passed
 
 
 def test_blocked_by_counts_faults_and_never_what_only_observed() -> None:
     def verdict(name: Any, observed: bool = False) -> Answer:
-        return replace(ANSWER, verdicts=(Verdict("injection", "input", name, observed=observed),))
+        return structs.replace(ANSWER, verdicts=(Verdict("injection", "input", name, observed=observed),))
 
     assert look("blocked-by", "injection", verdict("block")).passed
     assert look("blocked-by", "injection", verdict("error_blocked")).passed

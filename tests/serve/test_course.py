@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.serve.conftest import World, end
 
 from headgate.kernel import Answer, Final, InvalidInput
@@ -267,7 +267,7 @@ async def test_a_session_stays_where_it_is(ruled: Callable[..., World]) -> None:
     for name in range(12):
         found = set()
         for _ in range(4):
-            request = replace(world.request(ASK), session=f"s{name}")
+            request = structs.replace(world.request(ASK), session=f"s{name}")
             async for event in execute(world.snapshot, request, world.runtime):
                 if isinstance(event, Final):
                     found.add(event.answer.model)
@@ -318,7 +318,7 @@ async def test_never_more_calls_at_once_than_the_target_bears(ruled: Callable[..
 
 
 async def answered(world: World, key: str = "k1") -> Answer:
-    request = replace(world.request(ASK), key_id=key)
+    request = structs.replace(world.request(ASK), key_id=key)
     found = None
     async for event in execute(world.snapshot, request, world.runtime):
         if isinstance(event, Final):

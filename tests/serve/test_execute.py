@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.serve.conftest import GROUNDED, World, end
 
 from headgate.kernel import Answer, InvalidInput, Request
@@ -260,7 +261,7 @@ async def test_streamed_or_not_the_answer_is_the_same(built: World, text: str, q
     whole, streamed = await built.ask(question), await built.ask(question, True)
 
     def same(given: Answer) -> Answer:
-        return replace(given, trace_id="", stages=(), latency_us=0, first_token_us=0, overhead_us=0)
+        return structs.replace(given, trace_id="", stages=(), latency_us=0, first_token_us=0, overhead_us=0)
 
     assert same(whole) == same(streamed)
 

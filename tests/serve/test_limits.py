@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.serve.conftest import PROJECT, World
 
 from headgate.kernel import Exhausted, Rate, Request, parse_rate
@@ -37,7 +38,7 @@ async def asked(world: World, times: int, **fields: Any) -> list[str]:
     """Ask again and again; return the code of each refusal, '' for an answer."""
     codes = []
     for _ in range(times):
-        request: Request = replace(world.request(ASK), **fields)
+        request: Request = structs.replace(world.request(ASK), **fields)
         try:
             await answer(world.snapshot, request, world.runtime)
             codes.append("")
@@ -168,7 +169,7 @@ async def test_the_same_question_again_and_again_is_stopped_and_the_trace_says_s
     assert len(served.one.calls) == 3
     assert await asked(served, 2, session="other") == ["", ""]
     assert await asked(served, 5) == [""] * 5, "without a session nobody can tell a loop from a crowd"
-    other = replace(served.request("Hello there, again"), session="s")
+    other = structs.replace(served.request("Hello there, again"), session="s")
     await answer(served.snapshot, other, served.runtime)
     assert await asked(served, 1, session="s") == [""], "whoever asks something else is in no loop"
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from headgate.kernel import Verdict
 from headgate.measure import Found, merged
@@ -109,7 +111,7 @@ def _in_parts(checker: Checker, text: str) -> Finding:
         spans += [Found(part.start + start, part.end + start, part.type) for part in found.spans]
         if (found.hit, found.value) > (worst.hit, worst.value):
             worst = found
-    return replace(worst, spans=tuple(merged(spans)), text=None)
+    return structs.replace(worst, spans=tuple(merged(spans)), text=None)
 
 
 def _validate(found: object, text: str) -> None:

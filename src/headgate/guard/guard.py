@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import PromptPath
@@ -20,8 +21,7 @@ Unit = Literal["answer", "sentence"] | int
 """What a stream holds back until it has passed: the whole answer, a sentence, or so many letters and digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, gc=False):
     """What a guard found in one text. A guard that can mask gives `spans` (what to replace, and by which name) or the
     whole masked `text`; with spans it can mask inside a stream, with a text only the answer is held until it is whole.
 

@@ -6,8 +6,9 @@ Every guard looks at the text as it came, so that no guard hides something from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from headgate.kernel import Verdict
 from headgate.measure import Found, Reading, mask
@@ -18,8 +19,7 @@ from .guard import Finding, Guard
 Side = Literal["input", "output"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """What became of a text: the text that may go on (possibly masked, '' when blocked), a verdict of every guard, the
     verdict that blocked it, and the path of the prompt to reply with."""
 

@@ -7,8 +7,10 @@ is a typed read-only view over the fields that we act on; edits are made on the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 Status = Literal["answered", "refused", "blocked", "held", "safe", "error"]
 """answered: the model's text. refused: the app said that it cannot or will not. blocked: a guard stopped it.
@@ -17,8 +19,7 @@ held: a human will answer, the safe template was sent. safe: the fallback templa
 VerdictName = Literal["pass", "block", "mask", "error_blocked", "error_allowed", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """One question to an app. `id` is the trace id; `subject` a keyed hash of the end user, never the name."""
 
     id: str
@@ -58,8 +59,7 @@ def text_of(content: Any) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(Struct, frozen=True, gc=False):
     """A retrieved piece of a document: `source` is the page as the project names it (`corpus/device-returns`)."""
 
     source: str
@@ -69,8 +69,7 @@ class Passage:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """Tokens of model calls; the provider's count is the truth, `estimated` says when it gave none."""
 
     input_tokens: int = 0
@@ -85,8 +84,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, gc=False):
     """What one guard said of one text; `error_*` verdicts are never recorded as `pass` (P10)."""
 
     guard: str
@@ -98,8 +96,7 @@ class Verdict:
     observed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True, gc=False):
     """One step of a request, a span when exported: offset and length in microseconds, facts as plain values."""
 
     name: str
@@ -108,16 +105,14 @@ class Stage:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Grounding:
+class Grounding(Struct, frozen=True, gc=False):
     """How well an answer stands on its sources: the share of supported sentences, and each sentence's support."""
 
     value: float
     sentences: tuple[tuple[str, float, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """What a release answered, and everything needed to say why.
 
     extra: what the model gave beside its text, in OpenAI's words, all of it passed by the output guards: `message`
@@ -149,22 +144,19 @@ class Answer:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True, gc=False):
     """A piece of released answer text: it has passed every output guard."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(Struct, frozen=True, gc=False):
     """A piece of released reasoning: it has passed every output guard, and is no part of the answer's text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(Struct, frozen=True, gc=False):
     """The end of every execution, exactly once: the whole answer."""
 
     answer: Answer

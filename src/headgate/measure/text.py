@@ -11,10 +11,11 @@ import binascii
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from headgate.models import sentences
 
@@ -25,6 +26,7 @@ __all__ = ["Form", "Reading", "canonical_forms", "fold", "forms", "sentences", "
 FormName = Literal["raw", "folded", "joined", "squeezed", "leet", "decoded"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = frozenset(map(chr, range(32))) - frozenset("\t\n\r") | {"\x7f"}
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,6}[^\W_](?![^\W_])){3,}")
 _MAYBE_SPACED = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
 _MAYBE_SPACED_ASCII = re.compile(r"[^A-Za-z0-9][A-Za-z0-9][^A-Za-z0-9]{1,6}[A-Za-z0-9][^A-Za-z0-9]")
@@ -38,17 +40,40 @@ _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :,;-]?){6,}+")
 _PERCENT = re.compile(r"(?<![A-Za-z0-9._~+-])(?:[A-Za-z0-9._~+-]*+%[0-9A-Fa-f]{2})+[A-Za-z0-9._~+-]*+")
 _ENTITY = re.compile(r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{2,8});")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})")
+_CAPITAL = re.compile("[A-Z]")
 _LEVELS = 2
+_PROSE = bytes(ord(sign) for sign in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ \t\n\r.,;:'\"()?-")
+_LEET_SIGNS_ODD = frozenset("0123456789@$!|+")
+_DIGITS = frozenset("0123456789")
+_NOT_ASCII = frozenset(map(chr, range(128)))
+_SHORT_RUNS = re.compile(r"(?:[A-Za-z0-9+/_-]{0,11}+(?![A-Za-z0-9+/_-])[^A-Za-z0-9+/_-]++)*+[A-Za-z0-9+/_-]{12}")
+_SHORT_RUNS_ANY = re.compile(r"(?:[\w+/-]{0,11}+(?![\w+/-])[^\w+/-]++)*+[\w+/-]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+def odd_signs(text: str) -> frozenset[str]:
+    """Return the signs of a text beside letters, spaces and the usual marks of prose; every ASCII sign for a text that
+    holds others, so that whoever asks for one looks closer. One pass at the speed of C: most texts have none."""
+    return frozenset(text.encode("ascii").translate(None, _PROSE).decode("ascii")) if text.isascii() else _NOT_ASCII
+
+
+def has_long_run(text: str) -> bool:
+    """Whether 12 letters, digits or signs of a token stand in a row; ordinary prose has few such words."""
+    return (_SHORT_RUNS if text.isascii() else _SHORT_RUNS_ANY).match(text) is not None
+
+
+class Form(Struct, frozen=True, gc=False):
     """One way to read a text. `starts` and `ends` say, for each character, which part of the text it came from."""
 
     name: FormName
     text: str
     starts: Sequence[int] | None = None
     ends: Sequence[int] | None = None
+    odd: frozenset[str] = _NOT_ASCII
+    """The signs that `odd_signs` finds in the text."""
+
+    @property
+    def has_digit(self) -> bool:
+        return not _DIGITS.isdisjoint(self.odd)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return the part of the original text that characters `start` … `end` of this form came from."""
@@ -91,7 +116,7 @@ def forms(text: str, leet: bool = True) -> list[Form]:
 
 
 def _plain_forms(text: str) -> list[Form]:
-    seen = [Form("raw", text)]
+    seen = [Form("raw", text, odd=odd_signs(text))]
     level = _readings(seen[0], seen)
     for _ in range(_LEVELS):
         decoded = _decoded(level)
@@ -129,7 +154,7 @@ def _readings(form: Form, seen: list[Form]) -> Form:
 
 def _folded(form: Form) -> Form | None:
     text = form.text
-    if text.isascii() and not _CONTROL.search(text):
+    if text.isascii() and _CONTROLS.isdisjoint(form.odd):
         return None
     pieces, origin = [], []
     for index, sign in enumerate(text):
@@ -138,7 +163,7 @@ def _folded(form: Form) -> Form | None:
             pieces.append(plain)
             origin += [index] * len(plain)
     folded = "".join(pieces)
-    return None if folded == text else Form("folded", folded, *_spans(form, origin))
+    return None if folded == text else _form("folded", folded, *_spans(form, origin))
 
 
 def _joined(form: Form) -> list[Form]:
@@ -163,23 +188,23 @@ def _joined(form: Form) -> list[Form]:
     if not edits:
         return []
     joined = _edited(form, edits, "joined")
-    return [joined, Form("squeezed", joined.text, joined.starts, joined.ends)] if squeezed else [joined]
+    return [joined, _form("squeezed", joined.text, joined.starts, joined.ends)] if squeezed else [joined]
 
 
 def _unleeted(form: Form) -> Iterator[Form]:
-    if not _LEET.search(form.text):
+    if _LEET_SIGNS_ODD.isdisjoint(form.odd) or not _LEET.search(form.text):
         return
     plain = _BANG.sub("i", form.text)
     readings = dict.fromkeys([plain.translate(_LEET_SIGNS), plain.translate(_LEET_ONES)])
     for reading in readings:
-        yield Form("leet", reading, form.starts, form.ends)
+        yield _form("leet", reading, form.starts, form.ends)
 
 
 def _decoded(form: Form) -> Form | None:
     """Decode what is encoded, in place; None when nothing was."""
     found = form
     for hint, pattern, decode in _DECODERS:
-        if hint.search(found.text):
+        if hint(found):
             edits = [
                 (match.start(), match.end(), plain, None)
                 for match in pattern.finditer(found.text)
@@ -203,7 +228,11 @@ def _edited(form: Form, edits: Sequence[Edit], name: FormName) -> Form:
         starts += [*kept[0], *new[0]]
         ends += [*kept[1], *new[1]]
         at = end
-    return Form(name, "".join(pieces), starts, ends)
+    return _form(name, "".join(pieces), starts, ends)
+
+
+def _form(name: FormName, text: str, starts: Sequence[int] | None, ends: Sequence[int] | None) -> Form:
+    return Form(name, text, starts, ends, odd_signs(text))
 
 
 def _spans(form: Form, places: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
@@ -254,10 +283,11 @@ def _from_escape(match: re.Match[str]) -> str | None:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else None
 
 
-_DECODERS: tuple[tuple[re.Pattern[str], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
-    (re.compile("&"), _ENTITY, _from_entity),
-    (re.compile("%"), _PERCENT, _from_percent),
-    (re.compile(r"\d"), _HEX, _from_hex),
-    (re.compile(r"\\[ux]"), _ESCAPE, _from_escape),
-    (re.compile("[A-Z]"), _BASE64, _from_base64),
+_DECODERS: tuple[tuple[Callable[[Form], bool], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
+    (lambda form: "&" in form.odd, _ENTITY, _from_entity),
+    (lambda form: "%" in form.odd, _PERCENT, _from_percent),
+    (lambda form: form.has_digit, _HEX, _from_hex),
+    (lambda form: "\\" in form.odd, _ESCAPE, _from_escape),
+    (lambda form: has_long_run(form.text) and _CAPITAL.search(form.text) is not None, _BASE64, _from_base64),
 )
+"""What shows that something may be encoded, what it looks like, and how to read it."""

@@ -6,16 +6,16 @@ Called by `serve`, which builds calls and reads events; providers implement `Pro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from headgate.kernel import Passage, Unavailable, Usage
 
 from .prices import Price
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True, gc=False):
     """One chat completion to make. `body` has the shape of OpenAI's chat API, parameters included, and is sent as is.
 
     passages: the sources that the prompt rendered, in the order of their numbers. examples: few-shot pairs
@@ -30,8 +30,7 @@ class Call:
     timeout_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True, gc=False):
     """A piece of the answer: its text, or of the reasoning before it. Both empty: a piece of something else came (a
     tool call, say), which is part of the end and only shows that the provider is at work."""
 
@@ -39,8 +38,7 @@ class Delta:
     reasoning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True, gc=False):
     """How the answer ended: exactly one, last.
 
     model and fingerprint are what the provider reports. `extra` holds what we have no opinion on, untouched: the

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from headgate.guard import Nested
 from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.measure.text import Form
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True, gc=False):
     """A part of a text: `start` … `end` as Python slices it, and what it is (`EMAIL`, `CARD`, `AWS_KEY` …)."""
 
     start: int
@@ -29,8 +29,11 @@ def mask(text: str, found: Iterable[Found]) -> str:
 def merged(found: Iterable[Found]) -> list[Found]:
     """Return parts in order without overlaps; those that overlap are joined and take the longest one's type."""
     joined: list[Found] = []
+    parts = found if isinstance(found, list) else list(found)
+    if not parts:
+        return joined
     longest = 0
-    for part in sorted(found, key=lambda part: (part.start, -part.end)):
+    for part in sorted(parts, key=lambda part: (part.start, -part.end)):
         if part.end <= part.start:
             continue
         last = joined[-1] if joined else None
@@ -44,12 +47,12 @@ def merged(found: Iterable[Found]) -> list[Found]:
     return joined
 
 
-def over_forms(forms: Sequence[Form], finder: Callable[[str], Iterable[Found]]) -> list[Found]:
+def over_forms(forms: Sequence[Form], finder: Callable[[Form], Iterable[Found]]) -> list[Found]:
     """Run a finder over every form of a text and return what it found, in places of the text itself."""
     if len(forms) == 1:
-        return merged(finder(forms[0].text))
+        return merged(finder(forms[0]))
     found = set()
     for form in forms:
-        for part in finder(form.text):
+        for part in finder(form):
             found.add(Found(*form.span(part.start, part.end), part.type))
     return merged(found)

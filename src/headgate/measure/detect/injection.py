@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from headgate.measure.text import Form, forms
+from headgate.measure.text import Form, forms, odd_signs
 
 from .leaking import LEAKING
 from .roleplay import ROLEPLAY
@@ -19,7 +19,8 @@ from .rules import Rule, expand
 from .takeover import TAKEOVER
 from .tongues import SHAPES, TONGUES
 
-_MARKS = tuple((mark, index) for index, shape in enumerate(SHAPES) for mark in shape.triggers)
+_MARKS = tuple((mark, index, odd_signs(mark)) for index, shape in enumerate(SHAPES) for mark in shape.triggers)
+_PLAIN_MARKS = tuple((mark, index) for mark, index, needs in _MARKS if not needs)
 _RULES = (*TAKEOVER, *ROLEPLAY, *LEAKING, *TONGUES)
 
 _WORDS = re.compile(r"[^\W_]+")
@@ -60,15 +61,23 @@ def _score(form: Form) -> Injection:
     hits: list[tuple[Rule, int]] = []
     if triggered:
         plain = f" {' '.join(_unrepeated(words))} "
-        names = {name for word in triggered for name in _triggers()[word]}
-        for rule, pattern in _patterns():
-            if rule.name in names and (match := pattern.search(plain)):
+        for index in sorted({index for word in triggered for index in _triggers()[word]}):
+            rule, pattern = _patterns()[index]
+            if match := pattern.search(plain):
                 hits.append((rule, plain.count(" ", 0, match.start())))
-    for index in sorted({index for mark, index in _MARKS if mark in lowered}):
+    for index in sorted(_marked(lowered, form.odd)):
         rule, pattern = _shapes()[index]
         if match := pattern.search(form.text):
             hits.append((rule, len(_WORDS.findall(form.text[max(0, match.start() - 4096) : match.start()]))))
     return _combined(hits) if hits else NONE
+
+
+def _marked(lowered: str, odd: frozenset[str]) -> set[int]:
+    """Return the shapes whose marks a text holds; a mark of odd signs is looked for only where all of them are."""
+    found = {index for mark, index in _PLAIN_MARKS if mark in lowered}
+    if odd:
+        found |= {index for mark, index, needs in _MARKS if needs and needs <= odd and mark in lowered}
+    return found
 
 
 def _combined(hits: Iterable[tuple[Rule, int]]) -> Injection:
@@ -100,7 +109,7 @@ def _words(lowered: str) -> list[str]:
 
 def _unrepeated(words: list[str]) -> list[str]:
     """Drop immediate repeats: padding by repetition neither hides a phrase nor costs time."""
-    return [word for index, word in enumerate(words) if index == 0 or word != words[index - 1]]
+    return [word for word, before in zip(words, ["", *words], strict=False) if word != before]
 
 
 def _squeezed_hits(text: str) -> list[tuple[Rule, int]]:
@@ -133,9 +142,10 @@ def _squeezed() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
 
 
 @cache
-def _triggers() -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for rule in _RULES:
+def _triggers() -> dict[str, tuple[int, ...]]:
+    """Return the rules, by their place, that each word calls up."""
+    found: dict[str, list[int]] = {}
+    for index, rule in enumerate(_RULES):
         for word in str(rule.triggers).split():
-            found.setdefault(word.replace("'", ""), []).append(rule.name)
-    return {word: tuple(names) for word, names in found.items()}
+            found.setdefault(word.replace("'", ""), []).append(index)
+    return {word: tuple(places) for word, places in found.items()}

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from headgate.measure.text import forms
+from headgate.measure.text import Form, forms
 
 from .found import Found, over_forms
 from .phones import find_phones
@@ -57,9 +57,10 @@ def find_pii(text: str, types: Sequence[str] = PII_TYPES, national: Sequence[str
     card is no phone. Private and loopback addresses are nobody's, and are left alone.
     """
 
-    def finder(plain: str) -> list[Found]:
-        found = list(_emails(plain)) if "EMAIL" in types and "@" in plain else []
-        if _DIGIT.search(plain):
+    def finder(form: Form) -> list[Found]:
+        plain = form.text
+        found = list(_emails(plain)) if "@" in form.odd and "EMAIL" in types and "@" in plain else []
+        if form.has_digit and _DIGIT.search(plain):
             found += [part for name in types if name in _NUMBERS for part in _NUMBERS[name](plain)]
             if "PHONE" in types:
                 found += find_phones(plain, found)

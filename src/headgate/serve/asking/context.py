@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from headgate.kernel import Passage, text_of
 from headgate.models import content_words
@@ -30,8 +30,7 @@ _FOLLOWS = re.compile(
 Message = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True, gc=False):
     """Messages as sent, the passages that the prompt shows (numbered from 1), and what had to be left out."""
 
     messages: list[Message]
@@ -41,8 +40,7 @@ class Fitted:
     dropped_passages: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
+class _Split(Struct, frozen=True, gc=False):
     """A conversation around its last user message."""
 
     history: list[Message]

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from msgspec import Struct
+
 from headgate.kernel import HeadgateError, Passage, Usage
 from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost
 from headgate.serve.journey import Journey
@@ -26,8 +28,7 @@ _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limi
 """Failures that say nothing against a target's health: it answered, or asked for less."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True, gc=False):
     """One target of a chain, resolved and priced, with the body that it is sent. most: what one try can cost, nano."""
 
     link: Link

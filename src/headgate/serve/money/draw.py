@@ -8,8 +8,9 @@ these.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from headgate.kernel import Exhausted, Rates, Unit
 from headgate.models import bound, bound_tokens, output_limit
