@@ -143,6 +143,48 @@ def test_a_stopping_server_leaves_its_job_to_the_next(worker: Worker, handle: An
     assert row is not None
     worker.run(row)
     assert row_of(store, job).state == "running"
+    elsewhere = Worker(store, worker.clock, dict, owner="elsewhere:1:1")
+    taken = elsewhere.claim("acme", job)
+    assert taken is not None, "at once, also on another machine"
+    assert taken.token == row.token + 1
+
+
+@pytest.mark.parametrize("problem", [Conflict("busy"), ValueError("cut short")], ids=["an error of ours", "any other"])
+def test_what_breaks_while_a_server_stops_is_not_held_against_its_job(
+    worker: Worker, handle: Any, job: str, store: Store, problem: Exception
+) -> None:
+    """Half-closed services make handlers fail; the next one runs the job, instead of reading of its failure."""
+
+    def handler(work: Work, asked: Asked) -> Done:
+        worker.stopping.set()
+        raise problem
+
+    handle(handler)
+    row = worker.claim("acme", job)
+    assert row is not None
+    worker.run(row)
+    if isinstance(problem, HeadgateError):
+        assert row_of(store, job).state == "failed", "what an operation says of itself holds at any time"
+    else:
+        assert Worker(store, worker.clock, dict, owner="elsewhere:1:1").claim("acme", job) is not None
+
+
+def test_a_job_that_somebody_else_took_is_not_given_away(
+    worker: Worker, handle: Any, job: str, store: Store, clock: FakeClock
+) -> None:
+    def handler(work: Work, asked: Asked) -> Done:
+        clock.advance(worker_module.LEASE_S + 1)
+        assert Worker(store, clock, dict, owner="elsewhere:1:1").claim("acme", job) is not None
+        worker.stopping.set()
+        work.progress("cases", 1, 2)
+        return Done(steps=1)
+
+    handle(handler)
+    row = worker.claim("acme", job)
+    assert row is not None
+    worker.run(row)
+    assert Worker(store, clock, dict, owner="third:1:1").claim("acme", job) is None
+    assert row_of(store, job).owner == "elsewhere:1:1"
 
 
 def test_the_clerk_does_jobs_and_minutes_until_told_to_stop(
