@@ -99,7 +99,15 @@ def test_tools_become_functions_and_keep_what_else_they_say() -> None:
 
 
 @pytest.mark.parametrize("field", ["output_config", "output_format"])
-@pytest.mark.parametrize(("schema", "strict"), [(CLOSED, {"strict": True}), (SCHEMA, {})])
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, {"strict": True}),
+        (SCHEMA, {}),
+        ({**CLOSED, "required": []}, {}),
+        ({"type": "array", "items": {"anyOf": [CLOSED, SCHEMA]}}, {}),
+    ],
+)
 def test_a_format_is_strict_where_openais_strict_mode_takes_the_schema(
     field: str, schema: dict[str, Any], strict: dict[str, Any]
 ) -> None:

@@ -68,6 +68,17 @@ def test_only_marks_are_left_out_and_media_follows_the_results_of_tools() -> Non
     assert repr(body) == before
 
 
+def test_what_is_said_after_results_with_media_follows_the_media() -> None:
+    messages = [
+        {"role": "tool", "tool_call_id": "t1", "content": [URL]},
+        {"role": "user", "content": "And now?"},
+        {"role": "tool", "tool_call_id": "t2", "content": "none"},
+    ]
+    found = without_marks({"messages": messages})["messages"]
+    assert [message["role"] for message in found] == ["tool", "user", "user", "tool"]
+    assert (found[1]["content"], found[2]["content"]) == ([URL], "And now?")
+
+
 def test_a_body_without_marks_stays_as_it_is() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}, "odd"], "tools": ["odd"], "seed": 7}
     assert without_marks(body) == body
