@@ -15,7 +15,7 @@ from headgate.serve import load
 from .conftest import PROJECT, write_project
 
 FACTS: dict[str, dict[str, str]] = {
-    "region": {"stricter": "eu-west-1", "equal": "eu", "weaker": "us", "wider": "[eu, us]"},
+    "region": {"stricter": "eu-west-1", "equal": "eu", "weaker": "us", "wider": "[eu, us]", "alike": "europe"},
     "retention": {"stricter": "none", "equal": "30d", "weaker": "90d", "almost": "31d"},
     "trains": {"equal": "false", "weaker": "true"},
     "filter": {"equal": "true", "weaker": "false"},
@@ -23,7 +23,12 @@ FACTS: dict[str, dict[str, str]] = {
 """What another target may declare, against the standard `equal`. Only `stricter` and `equal` are as strict as it."""
 HOLDS = {"stricter", "equal"}
 SAID = {
-    "region": {"weaker": "runs in us", "wider": "runs in eu or us", "undeclared": "does not say where it runs"},
+    "region": {
+        "weaker": "runs in us",
+        "wider": "runs in eu or us",
+        "alike": "runs in europe",
+        "undeclared": "does not say where it runs",
+    },
     "retention": {
         "weaker": "keeps what it is sent for 90d",
         "almost": "keeps what it is sent for 31d",
@@ -201,7 +206,7 @@ def test_a_policy_that_demands_less_than_the_first_target_is_the_standard(
     root: Path, place: str, fact: str, relation: str
 ) -> None:
     """What a reviewed policy says of a fact stands in the place of the first target's own."""
-    loose = {"region": "region: [eu, us]", "retention": "retention: 90d", "trains": "trains: true"}
+    loose = {"region": "region: [eu, us, europe]", "retention": "retention: 90d", "trains": "trains: true"}
     least = loose.get(fact, "filter: false")
     wire(
         root,
