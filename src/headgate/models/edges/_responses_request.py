@@ -58,9 +58,7 @@ def decode_request(body: Object) -> Object:
 
 
 def _tools(body: Object, neutral: Object) -> None:
-    tools = body.get("tools") or []
-    if not isinstance(tools, list):
-        raise InvalidInput("tools must be a list")
+    tools = _list(body, "tools")
     if tools:
         neutral["tools"] = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
     choice = body.get("tool_choice")
@@ -140,13 +138,18 @@ def _reasoning(reasoning: Any, neutral: Object) -> None:
 
 
 def _logprobs(body: Object, neutral: Object) -> None:
-    include = body.get("include") or []
-    if not isinstance(include, list):
-        raise InvalidInput("include must be a list")
+    include = _list(body, "include")
     if (top := body.get("top_logprobs")) is not None and not _count(top, "top_logprobs"):
         neutral.pop("top_logprobs", None)
     if top or "message.output_text.logprobs" in include:
         neutral["logprobs"] = True
+
+
+def _list(body: Object, name: str) -> list[Any]:
+    found = body.get(name)
+    if not isinstance(found, list | None):
+        raise InvalidInput(f"{name} must be a list")
+    return found or []
 
 
 def _count(value: Any, where: str) -> int:
