@@ -184,7 +184,8 @@ def test_every_event_is_numbered_and_fits_the_clients_own_types(extra: dict[str,
     def feed(encoder: Any) -> Iterator[bytes]:
         yield encoder.start()
         yield encoder.reasoning("I ")
-        yield encoder.text("It is")
+        yield encoder.text("It ")
+        yield encoder.text("is")
         yield encoder.reasoning("doubt")
         yield encoder.text(" dry.")
         yield encoder.end(answer(extra=extra))
@@ -201,6 +202,23 @@ def test_every_event_is_numbered_and_fits_the_clients_own_types(extra: dict[str,
     assert opened == sorted(closed) == list(range(len(opened)))
     assert [event["type"] for event in said].count("response.completed") == 1
     assert said[-1]["type"] == "response.completed"
+
+
+def test_a_thought_ends_before_the_text_that_follows_it() -> None:
+    def feed(encoder: Any) -> Iterator[bytes]:
+        encoder.start()
+        yield encoder.text("It ")
+        yield encoder.reasoning("doubt")
+        yield encoder.text("is")
+        yield encoder.reasoning("again")
+        yield encoder.end(answer("It is"))
+
+    said = stream_of(feed)
+    kinds = [event["type"].removeprefix("response.") for event in said]
+    thought = kinds.index("reasoning_summary_part.done")
+    assert thought < kinds.index("output_text.delta", kinds.index("output_text.delta") + 1)
+    summaries = [part["text"] for part in said[-1]["response"]["output"][1]["summary"]]
+    assert summaries == ["doubt", "again"]
 
 
 def test_events_are_named_as_their_type() -> None:
