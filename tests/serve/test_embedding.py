@@ -122,10 +122,13 @@ async def test_both_tries_are_reserved_and_the_second_may_answer(paid: World) ->
     paid.one.says = [late, Usage(4)]
     assert (await ask(paid)).answer.attempts == 2
     assert await stands(paid) == Balance(10 * DOLLAR, MOST * 10_000 + 40_000, 0)
-    paid.around(app_limits=most("cost", 2 * MOST * 10_000 - 1))
+    spent, both = MOST * 10_000 + 40_000, 2 * MOST * 10_000
+    paid.around(app_limits=most("cost", spent + both - 1))
     with pytest.raises(Exhausted):
         await ask(paid)
     assert len(paid.one.calls) == 2, "too little is left for two tries"
+    paid.around(app_limits=most("cost", spent + both))
+    assert (await ask(paid)).answer.attempts == 1
 
 
 async def test_a_target_that_goes_on_failing_is_left_alone(paid: World) -> None:
@@ -193,6 +196,14 @@ async def test_requests_count_whether_or_not_they_are_answered(paid: World) -> N
     with pytest.raises(Exhausted):
         await ask(paid, model="support")
     assert [kept.status for kept in paid.recorder.records] == ["answered", "blocked", "error"]
+
+
+async def test_requests_of_a_provider_count_too(paid: World) -> None:
+    paid.around(app_limits=most("requests", 1))
+    await ask(paid)
+    with pytest.raises(Exhausted):
+        await ask(paid)
+    assert len(paid.one.calls) == 1
 
 
 async def test_retrievals_that_embed_alike_need_no_name_and_others_do(world: World) -> None:
