@@ -10,14 +10,13 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from headgate.kernel import Final, Principal, Text, Usage, new_trace_id, text_of
+from headgate.kernel import Event, Principal, Usage, new_trace_id, text_of
 from headgate.models import FREE, Call, Delta, End, Price, ProviderError, Providers
 from headgate.platform import read_settings, run_operation
 from headgate.platform.gateway import Gateway, build_gateway
@@ -115,20 +114,18 @@ async def ask(gateway: Gateway, number: int, names: dict[str, str], seen: Seen) 
     body = {"model": "support", "messages": [{"role": "user", "content": question}], "stream": number % 3 == 0}
     turn = await gateway.open(Known(ADMIN), body, new_trace_id())
     parts: list[str] = []
-    answer = None
-    async with aclosing(turn.events()) as events:  # type: ignore[type-var]
-        async for event in events:
-            if isinstance(event, Text):
-                parts.append(event.text)
-            elif isinstance(event, Final):
-                answer = event.answer
+
+    async def say(event: Event) -> None:
+        parts.append(event.text)
+
+    answer = await turn.answer(say)
     said, wanted = "".join(parts), names[turn.pin.release]
     marks = MARK.findall(said)
-    named = answer is not None and answer.release == turn.pin.release == turn.snapshot.digest
+    named = answer.release == turn.pin.release == turn.snapshot.digest
     if not named or len(marks) < 2 or set(marks) != {wanted}:
         seen.wrong.append(f"{wanted}: {said!r}")
     seen.by_release[wanted] += 1
-    seen.by_status[answer.status if answer else "none"] += 1
+    seen.by_status[answer.status] += 1
     now = gateway.environments.pin("acme", "support")
     seen.overtaken += now is None or now.generation != turn.pin.generation
     seen.done += 1

@@ -20,7 +20,7 @@ import headgate
 from headgate.kernel import Principal, Request, new_trace_id
 from headgate.models import Providers
 from headgate.platform import Embedded, open_project, read_settings, run_operation
-from headgate.serve import Runtime, answer, load
+from headgate.serve import Runtime, execute, load
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = Path(headgate.__file__).parent / "templates/support"
@@ -92,7 +92,7 @@ def ask(embedded: Embedded, questions: Mapping[str, str]) -> Routed:
         right = held = missed = 0
         for text, intent in questions.items():
             request = Request(id=new_trace_id(), body={"messages": [{"role": "user", "content": text}]})
-            said = await answer(snapshot, request, runtime)
+            said = await execute(snapshot, request, runtime)
             right += said.label == intent
             held += said.status == "held" and intent != "high_risk"
             missed += said.status != "held" and intent == "high_risk"

@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,10 +96,12 @@ RULES = st.fixed_dictionaries(
 
 async def one(journey: Journey, plan: Plan) -> tuple[list[Any], Exception | None]:
     events: list[Any] = []
+
+    async def hear(delta: Delta) -> None:
+        events.append(delta)
+
     try:
-        async with aclosing(generate(journey, plan)) as answer:
-            async for event in answer:
-                events.append(event)
+        events.append(await generate(journey, plan, hear))
     except (Unanswered, TurnedAway) as problem:
         return events, problem
     return events, None

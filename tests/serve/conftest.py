@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,12 @@ from headgate.kernel import (
     Answer,
     Draft,
     Event,
-    Final,
     Reference,
     Request,
     RequestRecord,
+    Say,
     SystemClock,
+    Text,
     Usage,
     blob_digest,
     new_trace_id,
@@ -198,18 +198,24 @@ class World:
             new_trace_id(), {"model": "support", "messages": messages, "stream": stream, **body}, key_id="k1"
         )
 
-    async def events(self, question: Any, stream: bool = False, **body: Any) -> list[Event]:
-        async with aclosing(execute(self.snapshot, self.request(question, stream, **body), self.runtime)) as events:
-            return [event async for event in events]
+    async def events(self, question: Any, stream: bool = False, **body: Any) -> list[Any]:
+        """Ask, and return what was heard, the answer last."""
+        heard: list[Any] = []
+
+        async def say(event: Event) -> None:
+            heard.append(event)
+
+        given = await self.told(say, question, stream, **body)
+        return [*heard, given]
+
+    async def told(self, say: Say | None, question: Any, stream: bool = False, **body: Any) -> Answer:
+        return await execute(self.snapshot, self.request(question, stream, **body), self.runtime, say)
 
     async def ask(self, question: Any, stream: bool = False, **body: Any) -> Answer:
-        """Ask, and hold every execution to its promise: texts, then exactly one Final that is their sum, recorded."""
-        events = await self.events(question, stream, **body)
-        finals = [event for event in events if isinstance(event, Final)]
-        assert len(finals) == 1
-        assert events[-1] is finals[0]
-        given = finals[0].answer
-        assert "".join(event.text for event in events[:-1]) == given.text  # type: ignore[union-attr]
+        """Ask, and hold every execution to its promise: what was heard is the answer's text, and it is recorded."""
+        *heard, given = await self.events(question, stream, **body)
+        assert isinstance(given, Answer)
+        assert "".join(event.text for event in heard if isinstance(event, Text)) == given.text
         assert self.recorder.last.trace_id == given.trace_id
         assert self.recorder.last.status == given.status
         return given

@@ -171,13 +171,13 @@ async def test_reasoning_leaves_before_the_text_and_past_the_guards(built: World
     assert SECRET not in shown
     kinds = [type(event) for event in events[:-1]]
     assert kinds == sorted(kinds, key=lambda kind: kind is Text)
-    assert events[-1].answer.text == "Hello!"  # type: ignore[union-attr]
-    assert events[-1].answer.extra["message"]["reasoning_content"] == shown  # type: ignore[union-attr]
-    said_of = [(one.side, one.guard, one.verdict) for one in events[-1].answer.verdicts]  # type: ignore[union-attr]
+    assert events[-1].text == "Hello!"
+    assert events[-1].extra["message"]["reasoning_content"] == shown
+    said_of = [(one.side, one.guard, one.verdict) for one in events[-1].verdicts]
     assert len(said_of) == len({one[:2] for one in said_of}), "one verdict of each guard on each side"
     assert ("input", "pii", "pass") in said_of
     assert ("output", "pii", "mask") in said_of, "what was masked in the reasoning counts, though the text was clean"
-    told = next(stage.facts for stage in events[-1].answer.stages if stage.name == "guard_output")  # type: ignore[union-attr]
+    told = next(stage.facts for stage in events[-1].stages if stage.name == "guard_output")
     assert told["verdicts"]["pii"] == "mask"
 
 
@@ -187,7 +187,7 @@ async def test_reasoning_that_a_guard_minds_stops_the_answer(built: World, strea
     pieces = [Delta(reasoning=thought[at : at + 5]) for at in range(0, len(thought), 5)] if stream else []
     built.one.says = [[*pieces, Delta("Hello!"), end("Hello!", message={"reasoning_content": thought})]]
     events = await built.events(HELLO, stream)
-    given = events[-1].answer  # type: ignore[union-attr]
+    given = events[-1]
     assert (given.status, given.reason) == ("blocked", "terms")
     assert "NL-OVERRIDE" not in str(events)
 

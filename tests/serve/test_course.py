@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 from tests.serve.conftest import World, end
 
-from headgate.kernel import Answer, Final, InvalidInput
+from headgate.kernel import Answer, InvalidInput
 from headgate.models import Call, Delta, End, Price, ProviderError
 from headgate.serve import Purse, Targets, execute
 from headgate.serve.calling.breaker import COOL_S, VOLUME
@@ -268,9 +268,7 @@ async def test_a_session_stays_where_it_is(ruled: Callable[..., World]) -> None:
         found = set()
         for _ in range(4):
             request = structs.replace(world.request(ASK), session=f"s{name}")
-            async for event in execute(world.snapshot, request, world.runtime):
-                if isinstance(event, Final):
-                    found.add(event.answer.model)
+            found.add((await execute(world.snapshot, request, world.runtime)).model)
         assert len(found) == 1
 
 
@@ -319,12 +317,7 @@ async def test_never_more_calls_at_once_than_the_target_bears(ruled: Callable[..
 
 async def answered(world: World, key: str = "k1") -> Answer:
     request = structs.replace(world.request(ASK), key_id=key)
-    found = None
-    async for event in execute(world.snapshot, request, world.runtime):
-        if isinstance(event, Final):
-            found = event.answer
-    assert found is not None
-    return found
+    return await execute(world.snapshot, request, world.runtime)
 
 
 async def test_whoever_finds_no_place_goes_to_the_next_target(ruled: Callable[..., World]) -> None:

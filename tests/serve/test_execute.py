@@ -12,9 +12,9 @@ import pytest
 from msgspec import structs
 from tests.serve.conftest import GROUNDED, World, end
 
-from headgate.kernel import Answer, InvalidInput, Request
+from headgate.kernel import Answer, Event, InvalidInput, Request
 from headgate.models import Delta, End, ProviderError
-from headgate.serve import answer
+from headgate.serve import execute
 
 QUESTION = "How long can I return a router?"
 SAFE = "A person will answer you."
@@ -176,7 +176,7 @@ async def test_without_a_queue_the_hold_is_only_said(built: World) -> None:
 )  # fmt: skip
 async def test_what_is_no_conversation_is_not_answered(built: World, body: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        await answer(built.snapshot, Request("t" * 32, body), built.runtime)
+        await execute(built.snapshot, Request("t" * 32, body), built.runtime)
     assert (built.recorder.last.status, built.recorder.last.http_status) == ("error", 400)
     assert len(built.recorder.records) == 1
 
@@ -319,15 +319,14 @@ async def test_whoever_leaves_cancels_the_call_upstream(built: World) -> None:
     assert len(built.recorder.records) == 2
 
 
-async def test_a_client_that_stops_reading_is_one_that_leaves(built: World) -> None:
-    from contextlib import aclosing
-
-    from headgate.serve import execute
-
+async def test_a_client_that_can_not_be_told_is_one_that_has_left(built: World) -> None:
     built.one.says = ["Hello! How are you today? I am well, thank you. And you? " * 5]
-    async with aclosing(execute(built.snapshot, built.request("Hello there", True), built.runtime)) as events:
-        async for _ in events:
-            break
+
+    async def say(event: Event) -> None:
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(ConnectionResetError):
+        await built.told(say, "Hello there", True)
     assert built.recorder.last.reason == "client_left"
     assert built.one.closed == 1
     assert len(built.recorder.records) == 1
@@ -372,10 +371,8 @@ async def test_whatever_else_breaks_is_still_one_answer(built: World) -> None:
 
 
 async def test_a_recorder_that_breaks_does_not_take_the_answer_with_it(built: World) -> None:
-    events = [event async for event in __import__("headgate.serve").serve.execute(
-        built.snapshot, built.request(QUESTION), replace(built.runtime, recorder=Broken()),
-    )]  # fmt: skip
-    assert events[-1].answer.status == "answered"
+    runtime = replace(built.runtime, recorder=Broken())
+    assert (await execute(built.snapshot, built.request(QUESTION), runtime)).status == "answered"
 
 
 async def test_an_error_of_a_provider_never_reaches_the_trace_in_its_own_words(built: World) -> None:

@@ -13,7 +13,7 @@ from tests.serve.conftest import PROJECT, World
 
 from headgate.kernel import Exhausted, Rate, Request, parse_rate
 from headgate.models import Price
-from headgate.serve import Purse, answer, compile_limits
+from headgate.serve import Purse, compile_limits, execute
 from headgate.serve.money.draw import is_step
 from headgate.serve.money.loops import Loops, repeated_call
 from headgate.store import ledger
@@ -40,7 +40,7 @@ async def asked(world: World, times: int, **fields: Any) -> list[str]:
     for _ in range(times):
         request: Request = structs.replace(world.request(ASK), **fields)
         try:
-            await answer(world.snapshot, request, world.runtime)
+            await execute(world.snapshot, request, world.runtime)
             codes.append("")
         except Exhausted as problem:
             codes.append(problem.code)
@@ -62,7 +62,7 @@ async def test_the_refusal_says_what_ran_out_when_it_resets_and_what_to_do(serve
     limited(served, app=["1 request/minute"])
     await asked(served, 1)
     with pytest.raises(Exhausted) as caught:
-        await answer(served.snapshot, served.request(ASK), served.runtime)
+        await execute(served.snapshot, served.request(ASK), served.runtime)
     assert caught.value.message == "app support has used its 1 request a minute"
     assert "UTC" in caught.value.hint
     assert "ask for a higher limit" in caught.value.hint
@@ -89,7 +89,7 @@ async def test_a_key_and_its_team_are_limited_at_once(served: World) -> None:
     served.around(key_limits=two)
     assert await asked(served, 2) == ["", "rate_limited"]
     with pytest.raises(Exhausted, match="team web"):
-        await answer(served.snapshot, served.request(ASK), served.runtime)
+        await execute(served.snapshot, served.request(ASK), served.runtime)
 
 
 async def test_what_one_limit_refuses_is_not_taken_from_another(served: World) -> None:
@@ -170,7 +170,7 @@ async def test_the_same_question_again_and_again_is_stopped_and_the_trace_says_s
     assert await asked(served, 2, session="other") == ["", ""]
     assert await asked(served, 5) == [""] * 5, "without a session nobody can tell a loop from a crowd"
     other = structs.replace(served.request("Hello there, again"), session="s")
-    await answer(served.snapshot, other, served.runtime)
+    await execute(served.snapshot, other, served.runtime)
     assert await asked(served, 1, session="s") == [""], "whoever asks something else is in no loop"
 
 
@@ -189,7 +189,7 @@ async def test_a_tool_called_with_the_same_arguments_again_and_again_is_stopped(
     assert repeated_call(same + turn('{"a": 2}')) == ("look_up", 1)
     assert repeated_call(start) == ("", 0)
     with pytest.raises(Exhausted, match="look_up with the same arguments, 11 times") as caught:
-        await answer(served.snapshot, served.request(same), served.runtime)
+        await execute(served.snapshot, served.request(same), served.runtime)
     assert (caught.value.code, caught.value.retry_after) == ("loop_stopped", 0)
     assert not served.one.calls
 

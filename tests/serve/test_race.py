@@ -10,7 +10,6 @@ import pytest
 from tests.serve.conftest import World, end
 from tests.serve.test_course import ASK, attempts, clock, down, idle, ruled, slow, ways
 
-from headgate.kernel import Final, Text
 from headgate.models import Call, Delta, End, Price, ProviderError
 from headgate.serve import execute
 
@@ -140,8 +139,7 @@ async def test_both_calls_are_cancelled_when_the_client_leaves(hedged: World) ->
     hedged.one.says = hedged.two.says = [slow(30)]
 
     async def ask() -> None:
-        async for event in execute(hedged.snapshot, hedged.request(ASK), hedged.runtime):
-            assert isinstance(event, Text | Final)
+        await execute(hedged.snapshot, hedged.request(ASK), hedged.runtime)
 
     task = asyncio.create_task(ask())
     await asyncio.sleep(0.12)

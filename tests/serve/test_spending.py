@@ -12,7 +12,7 @@ from tests.serve.conftest import PROJECT, World, end
 
 from headgate.kernel import Exhausted, Rate, Rates, day
 from headgate.models import End, Price
-from headgate.serve import Purse, answer
+from headgate.serve import Purse, execute
 from headgate.store import Balance, ledger
 
 ASK = "Hello there"
@@ -52,7 +52,7 @@ async def test_a_used_up_budget_stops_a_loop_before_any_event(paid: World) -> No
         nonlocal asked
         while asked < 1000:
             asked += 1
-            await answer(paid.snapshot, paid.request(ASK), paid.runtime)
+            await execute(paid.snapshot, paid.request(ASK), paid.runtime)
 
     with pytest.raises(Exhausted, match="budget of app support") as caught:
         await loop()
@@ -69,7 +69,7 @@ async def test_a_used_up_budget_stops_a_loop_before_any_event(paid: World) -> No
 async def test_a_key_has_a_budget_of_its_own(paid: World) -> None:
     runtime = replace(paid.runtime, key_limits=(("key:k1", daily(100)),))
     with pytest.raises(Exhausted, match="key k1"):
-        await answer(paid.snapshot, paid.request(ASK), runtime)
+        await execute(paid.snapshot, paid.request(ASK), runtime)
     assert (await paid.ask(ASK)).status == "answered"
 
 
@@ -79,13 +79,13 @@ async def test_the_contracts_own_budget_binds(world: World) -> None:
     world.around(purse=Purse(world.records, world.runtime.clock))
     assert world.snapshot.limits.app == daily(10_000)
     with pytest.raises(Exhausted):
-        await answer(world.snapshot, world.request(ASK), world.runtime)
+        await execute(world.snapshot, world.request(ASK), world.runtime)
 
 
 async def test_a_target_whose_cost_is_not_known_is_refused_under_a_budget(paid: World) -> None:
     paid.one.cost = paid.two.cost = None
     with pytest.raises(Exhausted) as caught:
-        await answer(paid.snapshot, paid.request(ASK), paid.runtime)
+        await execute(paid.snapshot, paid.request(ASK), paid.runtime)
     assert caught.value.code == "budget_unbounded"
     assert not paid.one.calls
     paid.two.cost = Price(input=0, output=0)

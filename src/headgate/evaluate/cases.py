@@ -12,7 +12,7 @@ from typing import Any, Literal
 from headgate.kernel import Answer, InvalidInput, Request, new_trace_id
 from headgate.measure import Score, Scorer, Subject
 from headgate.models import Providers
-from headgate.serve import Runtime, Snapshot, answer
+from headgate.serve import Runtime, Snapshot, execute
 
 from .journal import CaseCalls, JournaledProviders
 from .rows import CaseRow
@@ -42,7 +42,7 @@ async def run_case(case: Case, snapshot: Snapshot, runtime: Runtime, calls: Case
     providers: Providers = JournaledProviders(runtime.providers, calls)
     request = request_of(case.scenario, snapshot.app)
     try:
-        given = await answer(snapshot, request, replace(runtime, providers=providers))
+        given = await execute(snapshot, request, replace(runtime, providers=providers))
     except InvalidInput as refused:
         given = Answer(text="", status="error", release=snapshot.digest, trace_id=request.id, reason=refused.message)
     if calls.journal.failure is not None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
-from headgate.kernel import Answer, Event, Final, Text, Unavailable, units
-from headgate.platform import Asked, Edge, Gateway, Known, Turn
+from headgate.kernel import Answer, Event, Text, Unavailable, units
+from headgate.platform import Asked, Edge, Gateway, Known, StreamEncoder, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
 from .exchange import Exchange, Gone, TraceIds, limit_headers
@@ -44,11 +44,11 @@ class Chat:
         asked = Asked(body["model"], int(time.time()), trace_id, sent)
         self.meters.in_flight.inc()
         try:
-            async with while_connected(exchange), aclosing(turn.events()) as events:  # type: ignore[type-var]
+            async with while_connected(exchange):
                 if turn.request.stream:
-                    await self._stream(exchange, turn, events, asked)
+                    await self._stream(exchange, turn, asked)
                 else:
-                    await self._whole(exchange, turn, events, asked)
+                    await self._whole(exchange, turn, asked)
         finally:
             self.meters.in_flight.dec()
 
@@ -64,47 +64,43 @@ class Chat:
         counted: int = self.edge.count(turn.request.body)  # type: ignore[attr-defined]
         await exchange.json(200, {"input_tokens": counted})
 
-    async def _whole(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event], asked: Asked) -> None:
-        answer = await _end(events)
+    async def _whole(self, exchange: Exchange, turn: Turn, asked: Asked) -> None:
+        answer = await turn.answer()
         self._count(exchange, turn, answer)
         if answer.status == "error":
             raise _failed(answer)
         await exchange.json(200, self.edge.completion(answer, asked), _headers(turn, answer))
 
-    async def _stream(self, exchange: Exchange, turn: Turn, events: AsyncIterator[Event], asked: Asked) -> None:
+    async def _stream(self, exchange: Exchange, turn: Turn, asked: Asked) -> None:
         """Send events. The head is sent with the first one, so that an error before it keeps its status."""
-        event = await anext(events)
-        ended = event.answer if isinstance(event, Final) else None
-        if ended is not None and ended.status == "error":
-            self._count(exchange, turn, ended)
-            raise _failed(ended)
-        head = [(b"content-type", _SSE), (b"cache-control", b"no-store"), *_headers(turn, ended)]
         encoder = self.edge.encoder(asked)
-        exchange.ending = encoder.error
-        await exchange.start(200, head)
-        opening = encoder.start()
-        while not isinstance(event, Final):
+
+        async def say(event: Event) -> None:
+            opening = b"" if exchange.status else await _opened(exchange, encoder, _headers(turn, None))
             piece = encoder.text(event.text) if isinstance(event, Text) else encoder.reasoning(event.text)
             await exchange.write(opening + piece, more=True)
-            opening = b""
-            event = await _next(events)
-        answer = event.answer
-        if ended is not None and answer.text:
-            opening += encoder.text(answer.text)
+
+        answer = await turn.answer(say)
         self._count(exchange, turn, answer)
-        last = encoder.error(_failed(answer)) if answer.status == "error" else encoder.end(answer)
-        await exchange.write(opening + last)
+        failed = _failed(answer) if answer.status == "error" else None
+        if exchange.status:
+            await exchange.write(encoder.error(failed) if failed else encoder.end(answer))
+        elif failed:
+            raise failed
+        else:
+            opening = await _opened(exchange, encoder, _headers(turn, answer))
+            await exchange.write(opening + encoder.end(answer))
 
     def _count(self, exchange: Exchange, turn: Turn, answer: Answer) -> None:
         self.meters.answered(turn.pin.app, turn.pin.environment, answer)
         exchange.facts |= {"outcome": answer.status, "route": answer.route, "cost_nano": answer.cost_nano}
 
 
-async def _next(events: AsyncIterator[Event]) -> Event:
-    event = await anext(events, None)
-    if event is None:
-        raise Unavailable("the answer stopped before its end", code="stream_cut")
-    return event
+async def _opened(exchange: Exchange, encoder: StreamEncoder, headers: Headers) -> bytes:
+    """Send the head of a stream; return what opens its body."""
+    exchange.ending = encoder.error
+    await exchange.start(200, [(b"content-type", _SSE), (b"cache-control", b"no-store"), *headers])
+    return encoder.start()
 
 
 @asynccontextmanager
@@ -133,13 +129,6 @@ async def while_connected(exchange: Exchange) -> AsyncIterator[None]:
     finally:
         done = True
         watch.cancel()
-
-
-async def _end(events: AsyncIterator[Event]) -> Answer:
-    async for event in events:
-        if isinstance(event, Final):
-            return event.answer
-    raise Unavailable("the answer has no end", code="stream_cut")
 
 
 _STATUS = {"provider_rejected": 400, "content_filter": 400, "provider_rate_limit": 429, "provider_timeout": 504}

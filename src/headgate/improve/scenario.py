@@ -18,7 +18,7 @@ from headgate.kernel import Answer, InvalidInput, RequestRecord, iso
 from headgate.measure import find_pii, find_secrets, mask
 from headgate.models import Providers
 from headgate.observe import Incident, find_record, get_incident
-from headgate.serve import Runtime, answer, load
+from headgate.serve import Runtime, execute, load
 from headgate.store import Transaction, Work, tables
 
 from .proposals import add_proposal
@@ -163,7 +163,7 @@ def _judge(work: Work, release: str, scenario: Scenario) -> tuple[str, Answer, l
     )
 
     async def ask() -> Answer:
-        return await answer(snapshot, request_of(scenario, snapshot.app), runtime)
+        return await execute(snapshot, request_of(scenario, snapshot.app), runtime)
 
     given = asyncio.run(ask())
     verdict, scores = judge(scenario, given)

@@ -6,7 +6,7 @@ is a typed read-only view over the fields that we act on; edits are made on the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -156,10 +156,6 @@ class Reasoning(Struct, frozen=True, gc=False):
     text: str
 
 
-class Final(Struct, frozen=True, gc=False):
-    """The end of every execution, exactly once: the whole answer."""
-
-    answer: Answer
-
-
-Event = Text | Reasoning | Final
+Event = Text | Reasoning
+Say = Callable[[Event], Awaitable[None]]
+"""Takes what leaves while it leaves; it may wait, and what it raises ends the request."""

@@ -24,7 +24,8 @@ class TrafficQuery(BaseModel):
     app: str | None = Field(None, description="only this app")
     environment: str | None = Field(None, description="only this environment")
     source: Literal["live", "evaluation", "replay", "guards", "embeddings", "otlp", "all"] = Field(
-        "live", description="live, evaluation, replay, guards (asked alone), embeddings, otlp (what others recorded) or all"
+        "live",
+        description="live, evaluation, replay, guards (asked alone), embeddings, otlp (what others recorded) or all",
     )
     last: Duration = Field(_DAY_US, gt=0, description="how far to look back: 6h, 24h, 7d …")
     step: Duration | None = Field(None, description="width of a point, in multiples of 5m; chosen when left out")

@@ -41,6 +41,7 @@ __all__ = [
     "Sessions",
     "Settings",
     "StorageSettings",
+    "StreamEncoder",
     "Target",
     "Telemetry",
     "Turn",

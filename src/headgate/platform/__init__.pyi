@@ -13,6 +13,7 @@ from .gateway import Gateway as Gateway
 from .gateway import Inference as Inference
 from .gateway import Prediction as Prediction
 from .gateway import Served as Served
+from .gateway import StreamEncoder as StreamEncoder
 from .gateway import Turn as Turn
 from .gateway import build_gateway as build_gateway
 from .identity import Caller as Caller

@@ -12,8 +12,8 @@ _MODULES = {
     "connection": ("LiveServer", "Remote", "connect", "live_server", "run_operation"),
     "doctor": ("Finding", "examine"),
     "gateway": (
-        "Asked", "Checked", "Edge", "Embedding", "Gateway", "Inference", "Prediction", "Served", "Turn",
-        "build_gateway",
+        "Asked", "Checked", "Edge", "Embedding", "Gateway", "Inference", "Prediction", "Served", "StreamEncoder",
+        "Turn", "build_gateway",
     ),
     "identity": ("Caller", "Identity", "Known", "unauthenticated"),
     "jobs": ("Clerk", "JobShow", "JobShown", "Worker", "show_job"),

@@ -7,7 +7,7 @@ from .calling.strictness import Weakness, incapable, weaknesses
 from .calling.targets import Hint, Targets
 from .direct import direct
 from .embedding.embed import Embedding, embed_texts
-from .execute import answer, execute
+from .execute import execute
 from .guarding.alone import Checked, check_messages
 from .kinds.app import app_targets, cross_check, warnings
 from .kinds.contract import behavioural, targets
@@ -20,7 +20,7 @@ from .tabular.model import Model, ModelRequest
 
 __all__ = [
     "MOST_ROWS", "Checked", "Embedding", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases",
-    "Runtime", "Snapshot", "Targets", "Weakness", "answer", "app_targets", "behavioural", "chain_targets",
+    "Runtime", "Snapshot", "Targets", "Weakness", "app_targets", "behavioural", "chain_targets",
     "check_messages", "compile_limits", "cross_check", "direct", "embed_texts", "execute", "in_context", "incapable",
     "infer", "load", "targets", "warnings", "weaknesses",
 ]  # fmt: skip

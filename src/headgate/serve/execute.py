@@ -10,77 +10,60 @@ handed in by `Runtime`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 from msgspec.structs import replace
 
 from headgate.guard import Nested
-from headgate.kernel import Answer, Event, Final, InvalidInput, Request, Text
+from headgate.kernel import Answer, InvalidInput, Request, Say
 
 from .asking.carried import check_carried, readable
 from .asking.context import in_context
 from .budget import Lease
 from .contract import check_body
 from .guarding.aside import aside
-from .journey import Journey, TurnedAway
+from .journey import Journey, TurnedAway, Unheard
 from .money.draw import admit, settle
 from .plan import gather, prepare
 from .record import record
 from .route import destination
 from .runtime import Runtime
 from .snapshot import Snapshot
-from .telling.speak import Piece, speak
+from .telling.speak import speak
 from .telling.verify import must_hold
 
 _CLIENT_LEFT = 499
 
 
 async def execute(
-    snapshot: Snapshot, request: Request, runtime: Runtime, leases: list[Lease] | None = None
-) -> AsyncGenerator[Event, None]:
-    """Answer one request: any number of `Text` and `Reasoning`, then one `Final` whose text is what was released.
+    snapshot: Snapshot, request: Request, runtime: Runtime, say: Say | None = None, leases: list[Lease] | None = None
+) -> Answer:
+    """Answer one request; its text is exactly what was released, and `say` has heard every piece of it.
 
     Raises InvalidInput for a body that is no conversation, or asks for what the policy does not accept, and Exhausted
-    for a used-up budget, both before any event. Whatever else goes wrong is an answer: the safe template, status
-    `error`. Close the iterator or cancel the task when the client leaves: the call upstream is cancelled, what it used
-    is settled, and the leaving is recorded.
+    for a used-up budget, both before anything is said; also whatever `say` raises. Whatever else goes wrong is an
+    answer: the safe template, status `error`. Cancel the task when the client leaves: the call upstream is cancelled,
+    what it used is settled, and the leaving is recorded.
     leases: where what is reserved is noted, for whoever tells the client what is left of its limits.
     """
-    journey = Journey(snapshot, request, runtime)
+    journey = Journey(snapshot, request, runtime, say)
     if leases is not None:
         journey.leases = leases
     try:
-        async with aclosing(_safely(journey)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, str):
-                    if not piece:
-                        continue
-                    journey.release(piece)
-                began = journey.micros()
-                yield Text(piece) if isinstance(piece, str) else piece
-                journey.away_us += journey.micros() - began
+        await _safely(journey)
     except TurnedAway as turned:
         journey.end("error", turned.problem.code, "error")
         record(journey, _settled(journey), http_status=turned.problem.status)
         raise turned.problem from None
-    except (GeneratorExit, asyncio.CancelledError):
+    except (Unheard, asyncio.CancelledError) as problem:
         journey.end("error", "client_left", "error")
         record(journey, _settled(journey), http_status=_CLIENT_LEFT)
+        if isinstance(problem, Unheard) and problem.__cause__ is not None:
+            raise problem.__cause__ from None
         raise
     answer = _settled(journey)
     record(journey, answer)
-    yield Final(answer)
-
-
-async def answer(snapshot: Snapshot, request: Request, runtime: Runtime) -> Answer:
-    """Answer one request and return the end of it. Raises what `execute` raises."""
-    async with aclosing(execute(snapshot, request, runtime)) as events:
-        async for event in events:
-            if isinstance(event, Final):
-                return event.answer
-    raise AssertionError("execute always ends with a Final")
+    return answer
 
 
 def _settled(journey: Journey) -> Answer:
@@ -89,22 +72,20 @@ def _settled(journey: Journey) -> Answer:
     return journey.answer()
 
 
-async def _safely(journey: Journey) -> AsyncGenerator[Piece, None]:
+async def _safely(journey: Journey) -> None:
     """The boundary of a request: whatever breaks becomes the safe template, or the end of a text already begun."""
     try:
-        async with aclosing(_way(journey)) as pieces:
-            async for piece in pieces:
-                yield piece
+        await _way(journey)
         return
-    except TurnedAway:
+    except (TurnedAway, Unheard):
         raise
     except Exception as problem:  # noqa: BLE001  the boundary of a request
         journey.end("error", f"internal: {type(problem).__name__}", "error")
     if not journey.released:
-        yield journey.snapshot.fallback
+        await journey.tell(journey.snapshot.fallback)
 
 
-async def _way(journey: Journey) -> AsyncGenerator[Piece, None]:
+async def _way(journey: Journey) -> None:
     """Go through the stages; each either ends the request with a reply or lets it pass to the next."""
     try:
         check_body(journey.request.body)
@@ -119,7 +100,7 @@ async def _way(journey: Journey) -> AsyncGenerator[Piece, None]:
     if reply is None and to is not None and to.reply is not None:
         reply = await _hold(journey, to.reply)
     if reply is not None or to is None or to.prompt is None:
-        yield reply or journey.snapshot.fallback
+        await journey.tell(reply or journey.snapshot.fallback)
         return
     if (journey.request.body.get("n") or 1) != 1 and must_hold(journey):
         raise TurnedAway(InvalidInput("an app whose answers are verified gives one answer", "leave n out or send 1"))
@@ -127,12 +108,9 @@ async def _way(journey: Journey) -> AsyncGenerator[Piece, None]:
         found = await gather(journey, to)
     except Exception:  # noqa: BLE001  plugin call: without its sources the app cannot answer
         journey.end("safe", "retrieval_failed")
-        yield journey.snapshot.fallback
+        await journey.tell(journey.snapshot.fallback)
         return
-    plan = await prepare(journey, to, to.prompt, found)
-    async with aclosing(speak(journey, plan)) as pieces:
-        async for piece in pieces:
-            yield piece
+    await speak(journey, await prepare(journey, to, to.prompt, found))
 
 
 def _admit(journey: Journey) -> str | None:

@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from headgate.kernel import Answer, Grounding, HeadgateError, Passage, Request, Stage, Status, Usage, Verdict
+from headgate.kernel import (
+    Answer,
+    Event,
+    Grounding,
+    HeadgateError,
+    Passage,
+    Reasoning,
+    Request,
+    Say,
+    Stage,
+    Status,
+    Text,
+    Usage,
+    Verdict,
+)
 
 from .budget import Lease
 from .route import Destination
@@ -23,18 +37,22 @@ class TurnedAway(Exception):
         self.problem = problem
 
 
+class Unheard(Exception):
+    """Whoever was told what leaves could not take it: `__cause__` says why."""
+
+
 class Journey:
     """The mutable account of one request. `request` is the masked one as soon as the input guards have passed."""
 
     __slots__ = (
         "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
         "grounding", "label", "leases", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
-        "request", "review_id", "runtime", "snapshot", "stages", "started", "started_at", "status",
+        "request", "review_id", "runtime", "say", "snapshot", "stages", "started", "started_at", "status",
         "unreported_nano", "unreported_tokens", "usage", "verdicts",
     )  # fmt: skip
 
-    def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime) -> None:
-        self.snapshot, self.request, self.runtime = snapshot, request, runtime
+    def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime, say: Say | None = None) -> None:
+        self.snapshot, self.request, self.runtime, self.say = snapshot, request, runtime, say
         self.monotonic = runtime.clock.monotonic
         self.started, self.started_at = self.monotonic(), runtime.clock.now()
         self.masked = False
@@ -66,11 +84,30 @@ class Journey:
     def end(self, status: Status, reason: str = "", finish_reason: str = "stop") -> None:
         self.status, self.reason, self.finish_reason = status, reason, finish_reason
 
-    def release(self, text: str) -> None:
-        """Note text that leaves now; the first one ends the wait of whoever asked."""
+    async def tell(self, text: str) -> None:
+        """Let text leave; the first one ends the wait of whoever asked. Raises Unheard."""
+        if not text:
+            return
         if not self.released:
             self.first_us = self.micros()
         self.released.append(text)
+        if self.say is not None:
+            await self._said(Text(text))
+
+    async def think(self, text: str) -> None:
+        """Let reasoning leave. Raises Unheard."""
+        if text and self.say is not None:
+            await self._said(Reasoning(text))
+
+    async def _said(self, event: Event) -> None:
+        assert self.say is not None
+        began = self.micros()
+        try:
+            await self.say(event)
+        except Exception as problem:
+            raise Unheard from problem
+        finally:
+            self.away_us += self.micros() - began
 
     def answer(self) -> Answer:
         """Return the answer: its text is exactly what was released."""

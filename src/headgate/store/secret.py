@@ -5,7 +5,6 @@ Lose it and keys stop working and subjects cannot be found; it belongs in the ba
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 from pathlib import Path
@@ -55,7 +54,7 @@ class Secret:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self._mac("sign", "audit")))
 
     def _mac(self, purpose: str, text: str) -> str:
-        return hmac.new(self._value, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._value, f"{purpose}\0{text}".encode(), "sha256").hex()
 
 
 def _make(path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,12 +18,12 @@ from sqlalchemy import select
 from headgate.improve import Held, open_held
 from headgate.kernel import (
     Answer,
-    Event,
     HeadgateError,
     InvalidInput,
     NotFound,
     Principal,
     Request,
+    Say,
     Scoped,
     Standing,
     plugins,
@@ -73,9 +73,9 @@ class Turn:
     runtime: Runtime
     leases: list[Lease] = field(default_factory=list)
 
-    def events(self) -> AsyncIterator[Event]:
-        """Run it. Raises InvalidInput or Exhausted before the first event; ends with exactly one Final."""
-        return execute(self.snapshot, self.request, self.runtime, self.leases)
+    async def answer(self, say: Say | None = None) -> Answer:
+        """Run it; `say` hears what leaves while it leaves. Raises InvalidInput or Exhausted before anything is said."""
+        return await execute(self.snapshot, self.request, self.runtime, say, self.leases)
 
     async def check(self) -> Checked:
         """Let the app's guards look at the messages, and ask no model. Raises InvalidInput or Exhausted."""

@@ -1,13 +1,13 @@
 """One call of one target: its deadlines, its usage, what is noted of it. Called by `generate` and `race`.
 
 Whatever a provider may do wrong (raise anything, hang, stop without an end, send what is no text) becomes one
-ProviderError. Leaving the iterator cancels the call upstream.
+ProviderError. Cancelling the task cancels the call upstream.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -19,9 +19,13 @@ from headgate.serve.journey import Journey
 
 from .breaker import Admission, Outcome
 from .chain import Link
+from .deadline import Deadline
 from .targets import Target
 
 _CLOSE_S = 1.0
+_NEVER = float("inf")
+Hear = Callable[[Delta], Awaitable[None]]
+"""Takes what a model says while it says it."""
 _UNPAID = frozenset({"provider_rejected", "provider_auth", "provider_rate_limit"})
 """Failures that cost nothing: the call was refused, or never made."""
 _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limit"})
@@ -85,11 +89,11 @@ class Attempt:
         journey.attempts += 1
         plan.attempts.append(self.facts)
 
-    async def events(self) -> AsyncGenerator[Delta | End, None]:
-        """Yield deltas, then exactly one end. Raises ProviderError and nothing else."""
+    async def run(self, hear: Hear) -> End:
+        """Make the call: hand on its deltas, return its end. Raises ProviderError, and whatever `hear` raises."""
         plan, link = self.plan, self.choice.link
-        now = asyncio.get_running_loop().time
-        began = now()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         total_s = link.total_s or self.journey.runtime.timeout_s
         deadline = began + total_s
         if self.until is not None and self.until < deadline:
@@ -99,20 +103,19 @@ class Attempt:
         stream: Any = None
         try:
             stream = self._called(deadline - began)
-            until = deadline if first_s is None else min(deadline, began + first_s)
-            while True:
-                event = await self._next(stream, until)
-                if isinstance(event, End):
-                    self._ended(event)
-                    yield event
-                    return
-                self.begun = self.begun or bool(event.text or event.reasoning)
-                self.characters += len(event.text) + len(event.reasoning)
-                yield event
-                until = deadline if idle_s is None else min(deadline, now() + idle_s)
+            with Deadline(loop, deadline if first_s is None else min(deadline, began + first_s)) as limit:
+                while not isinstance(event := await self._next(stream), End):
+                    self.begun = self.begun or bool(event.text or event.reasoning)
+                    self.characters += len(event.text) + len(event.reasoning)
+                    limit.move(_NEVER)  # whoever hears it may be slow: that is no fault of the target
+                    await hear(event)
+                    limit.move(deadline if idle_s is None else min(deadline, loop.time() + idle_s))
+            self._ended(event)
+            return event
+        except TimeoutError:
+            raise self._noted(ProviderError(f"{link.target} took too long", code="provider_timeout")) from None
         except ProviderError as problem:
-            self._note(problem)
-            raise
+            raise self._noted(problem) from None
         finally:
             self.finish()
             await _close(stream)
@@ -137,18 +140,15 @@ class Attempt:
         except Exception as problem:
             raise _broken(choice.link.target, problem) from problem
 
-    async def _next(self, stream: Any, until: float) -> Delta | End:
+    async def _next(self, stream: Any) -> Delta | End:
         """Wait for the next event; the time counts as the provider's."""
         target = self.choice.link.target
         began = self.journey.micros()
         self.sent = self.unsure = True
         try:
-            async with asyncio.timeout_at(until):
-                event = await anext(stream)
+            event = await anext(stream)
         except StopAsyncIteration:
             raise ProviderError("the answer stopped before its end", code="provider_protocol", retryable=True) from None
-        except TimeoutError:
-            raise ProviderError(f"{target} took too long", code="provider_timeout") from None
         except ProviderError as problem:
             self.sent = problem.code == "provider_timeout"
             self.unsure = problem.upstream_status is None and problem.reached and problem.code not in _UNPAID
@@ -189,13 +189,14 @@ class Attempt:
         journey.unreported_nano += max(0, self.choice.most - spent)
         journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
 
-    def _note(self, problem: ProviderError) -> None:
+    def _noted(self, problem: ProviderError) -> ProviderError:
         """Keep what went wrong: our code and the upstream's status, never its words (they may quote the prompt)."""
         if not (self.hurried and problem.code == "provider_timeout"):
             self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
         self.facts["error"] = problem.code
         if problem.upstream_status:
             self.facts["upstream_status"] = problem.upstream_status
+        return problem
 
 
 def _is_delta(event: object) -> TypeGuard[Delta]:

@@ -8,12 +8,10 @@ cancelled at once and what it used is booked before the race ends.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from headgate.models import Delta, End, ProviderError
 
-from .attempt import Attempt
+from .attempt import Attempt, Hear
 from .course import Course
 
 _STOP_S = 2.0
@@ -42,12 +40,13 @@ class _Runner:
 
     async def _run(self) -> None:
         try:
-            async with aclosing(self.attempt.events()) as events:
-                async for event in events:
-                    self.news.put_nowait((self, event))
-                    await self.turn.acquire()
+            self.news.put_nowait((self, await self.attempt.run(self._hear)))
         except Exception as problem:  # noqa: BLE001  handed on to whoever waits
             self.news.put_nowait((self, problem))
+
+    async def _hear(self, delta: Delta) -> None:
+        self.news.put_nowait((self, delta))
+        await self.turn.acquire()
 
 
 class Race:
@@ -60,8 +59,8 @@ class Race:
         self._news: asyncio.Queue[tuple[_Runner, Item]] = asyncio.Queue()
         self._runners: list[_Runner] = []
 
-    async def events(self, first: Attempt, hedge_s: float) -> AsyncGenerator[Delta | End, None]:
-        """Yield what the winner says. Raises Failed, or Unanswered when nobody else may be asked."""
+    async def run(self, first: Attempt, hedge_s: float, hear: Hear) -> End:
+        """Hand on what the winner says. Raises Failed, or Unanswered when nobody else may be asked."""
         try:
             self._start(first)
             winner, item = await self._opening(first, hedge_s)
@@ -71,12 +70,11 @@ class Race:
             if len(self._runners) > 1:
                 for runner in self._runners:
                     runner.attempt.facts.setdefault("hedge", "won" if runner is winner else "lost")
-            while True:
-                yield item
-                if isinstance(item, End):
-                    return
+            while not isinstance(item, End):
+                await hear(item)
                 winner.turn.release()
                 item = await self._heard(winner)
+            return item
         finally:
             await self._stop()
 

@@ -4,12 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import TypeAlias
-
 from headgate.guard import Outcome, OutputStream, gravest, inspect
-from headgate.kernel import Grounding, Reasoning
+from headgate.kernel import Grounding
 from headgate.models import Delta, End
 from headgate.serve.calling.attempt import Plan
 from headgate.serve.calling.course import Unanswered
@@ -20,26 +16,21 @@ from headgate.serve.journey import Journey
 from . import beside
 from .verify import must_hold, verify
 
-Piece: TypeAlias = str | Reasoning
 
-
-async def speak(journey: Journey, plan: Plan) -> AsyncGenerator[Piece, None]:
-    """Yield the text and the reasoning that may leave; the journey then says what became of the answer."""
+async def speak(journey: Journey, plan: Plan) -> None:
+    """Tell the text and the reasoning that may leave; the journey then says what became of the answer."""
     plan.stream = journey.request.stream and not must_hold(journey)
-    said = _Said(OutputStream(journey.snapshot.policy) if plan.stream else None)
-    async with aclosing(_listen(journey, plan, said)) as pieces:
-        async for piece in pieces:
-            yield piece
+    said = _Said(journey, OutputStream(journey.snapshot.policy) if plan.stream else None)
+    await _listen(journey, plan, said)
     if said.end is None and not said.blocked:
         if not journey.released:
-            yield journey.snapshot.fallback
+            await journey.tell(journey.snapshot.fallback)
         return
-    guards = journey.snapshot.policy.output
+    problem = None
     if said.end is not None:
-        for rest in await aside(guards, _thoughts_ended, journey, said):
-            yield rest
-    problem = verify(journey, said.text, said.end) if said.end else None
-    piece = await aside(guards, _guarded, journey, said)
+        await said.end_thoughts()
+        problem = verify(journey, said.text, said.end)
+    piece = await aside(journey.snapshot.policy.output, _guarded, journey, said)
     if problem and not journey.released and journey.status != "blocked":
         if said.end is not None and beside.calls(said.end):
             journey.rejected, piece = piece, ""
@@ -47,18 +38,22 @@ async def speak(journey: Journey, plan: Plan) -> AsyncGenerator[Piece, None]:
             journey.end(*problem)
             journey.extra = {key: journey.extra[key] for key in journey.extra if key == "usage"}
             journey.rejected, piece = piece, journey.snapshot.fallback
-    if piece:
-        yield piece
+    await journey.tell(piece)
+
+
+class Stopped(Exception):
+    """A guard has stopped the stream: nothing more needs to be heard."""
 
 
 class _Said:
     """What a model has said so far, and how it ended. gate: what holds back an open stream's text, None for a whole
     answer; `thoughts` holds back its reasoning, which comes first."""
 
-    __slots__ = ("blocked", "end", "gate", "pieces", "reasoning", "thoughts")
+    __slots__ = ("blocked", "end", "gate", "guards", "journey", "pieces", "reasoning", "thoughts")
 
-    def __init__(self, gate: OutputStream | None) -> None:
-        self.gate = gate
+    def __init__(self, journey: Journey, gate: OutputStream | None) -> None:
+        self.journey, self.gate = journey, gate
+        self.guards = journey.snapshot.policy.output
         self.thoughts: OutputStream | None = None
         self.pieces: list[str] = []
         self.reasoning: list[str] = []
@@ -69,60 +64,58 @@ class _Said:
     def text(self) -> str:
         return "".join(self.pieces)
 
+    async def hear(self, delta: Delta) -> None:
+        """Take a delta; of an open stream, let out what its guards have passed. Raises Stopped when one blocks."""
+        if self.gate is None:
+            if delta.text:
+                self.pieces.append(delta.text)
+            return
+        if delta.reasoning:
+            await self._think(delta.reasoning)
+        if delta.text:
+            await self.end_thoughts()
+            self.pieces.append(delta.text)
+            if piece := await aside(self.guards, self.gate.feed, delta.text):
+                await self.journey.tell(piece)
+            self._stop_at(self.gate)
 
-async def _listen(journey: Journey, plan: Plan, said: _Said) -> AsyncGenerator[Piece, None]:
-    """Hear the model out, releasing what an open stream's guards have passed; stop it at once when one blocks."""
-    guards = journey.snapshot.policy.output if said.gate is not None else ()
+    async def end_thoughts(self) -> None:
+        """Let out the rest of the reasoning, once: text follows it, or the end."""
+        if self.thoughts is None or self.thoughts.blocked is not None:
+            return
+        outcome = await aside(self.guards, self.thoughts.finish)
+        if outcome.blocked is not None:
+            self.blocked = True
+            return
+        self.thoughts = None
+        self.journey.verdicts = gravest(self.journey.verdicts, outcome.verdicts)
+        self.reasoning.append(outcome.text)
+        await self.journey.think(outcome.text)
+
+    async def _think(self, piece: str) -> None:
+        if self.thoughts is None:
+            self.thoughts = OutputStream(self.journey.snapshot.policy)
+        if passed := await aside(self.guards, self.thoughts.feed, piece):
+            self.reasoning.append(passed)
+            await self.journey.think(passed)
+        self._stop_at(self.thoughts)
+
+    def _stop_at(self, gate: OutputStream) -> None:
+        if self.blocked or gate.blocked is not None:
+            self.blocked = True
+            raise Stopped
+
+
+async def _listen(journey: Journey, plan: Plan, said: _Said) -> None:
+    """Hear the model out; stop it at once when a guard blocks."""
     with journey.stage("generate") as facts:
         facts["attempts"] = plan.attempts
         try:
-            async with aclosing(generate(journey, plan)) as events:
-                async for event in events:
-                    if isinstance(event, End):
-                        said.end = event
-                        continue
-                    for piece in await aside(guards, _passed, journey, said, event):
-                        yield piece
-                    if said.blocked:
-                        return
+            said.end = await generate(journey, plan, said.hear)
         except Unanswered as problem:
             _unanswered(journey, problem)
-
-
-def _passed(journey: Journey, said: _Said, delta: Delta) -> list[Piece]:
-    """Take a delta; return what of an open stream may leave now."""
-    passed: list[Piece] = []
-    if delta.reasoning and said.gate is not None:
-        if said.thoughts is None:
-            said.thoughts = OutputStream(journey.snapshot.policy)
-        if piece := said.thoughts.feed(delta.reasoning):
-            passed.append(_thought(said, piece))
-        said.blocked = said.thoughts.blocked is not None
-    if delta.text and not said.blocked:
-        passed += _thoughts_ended(journey, said)
-        said.pieces.append(delta.text)
-        if said.gate is not None and not said.blocked:
-            if piece := said.gate.feed(delta.text):
-                passed.append(piece)
-            said.blocked = said.gate.blocked is not None
-    return passed
-
-
-def _thought(said: _Said, piece: str) -> Reasoning:
-    said.reasoning.append(piece)
-    return Reasoning(piece)
-
-
-def _thoughts_ended(journey: Journey, said: _Said) -> list[Piece]:
-    """Let out the rest of the reasoning, once: text follows it, or the end."""
-    if said.thoughts is None or said.thoughts.blocked is not None:
-        return []
-    outcome = said.thoughts.finish()
-    said.blocked = outcome.blocked is not None
-    if not said.blocked:
-        said.thoughts = None
-        journey.verdicts = gravest(journey.verdicts, outcome.verdicts)
-    return [_thought(said, outcome.text)] if outcome.text else []
+        except Stopped:
+            return
 
 
 def _unanswered(journey: Journey, problem: Unanswered) -> None:
