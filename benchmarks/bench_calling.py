@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from headgate.kernel import Request, SystemClock, Usage, new_trace_id
-from headgate.models import FREE, Call, Delta, End, Providers
+from headgate.models import FREE, Call, Delta, Delta, End, Providers
 from headgate.serve import Runtime, Targets
 from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.calling.breaker import Outcome
@@ -69,9 +69,11 @@ class Row:
         plan = Plan([], (), (), 400, True, self.chain.total_s, self.chain.hedge_s)
         for link in self.chain.order(request.id):
             plan.choices.append(Choice(link, self.targets.of(link.target), provider, "m", FREE, request.body, 0))
-        async with aclosing(generate(journey, plan)) as events:
-            async for _ in events:
-                pass
+        await generate(journey, plan, hear)
+
+
+async def hear(delta: Delta) -> None:
+    """Nothing is done with what is said."""
 
 
 async def bare(request: Request) -> None:

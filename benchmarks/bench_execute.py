@@ -22,7 +22,7 @@ from typing import Any
 from headgate import artifacts
 from headgate.kernel import Draft, Reference, Request, RequestRecord, SystemClock, Usage, new_trace_id, plugins
 from headgate.models import Call, Delta, End, Prediction, Price, Providers
-from headgate.serve import Purse, Runtime, Snapshot, answer, load
+from headgate.serve import Purse, Runtime, Snapshot, execute, load
 from headgate.serve.route import Router
 from headgate.store import Blobs, Records
 
@@ -141,7 +141,7 @@ async def run(snapshot: Snapshot, runtime: Runtime, requests: int, stream: bool)
         messages = [{"role": "user", "content": QUESTIONS[number % len(QUESTIONS)]}]
         request = Request(new_trace_id(), {"model": "support", "messages": messages, "stream": stream})
         began = time.perf_counter_ns()
-        given = await answer(snapshot, request, runtime)
+        given = await execute(snapshot, request, runtime)
         wall = (time.perf_counter_ns() - began) // 1000
         if number < 200:
             continue

@@ -19,7 +19,7 @@ from headgate.kernel import SystemClock, new_trace_id
 from headgate.models import Providers
 from headgate.platform import Desk, open_project, read_settings
 from headgate.release import Eval, evaluate
-from headgate.serve import Runtime, answer, load
+from headgate.serve import Runtime, execute, load
 from headgate.store import tables
 
 HEADGATE = """\
@@ -80,7 +80,7 @@ def measure(root: Path, cases: int) -> dict[str, float]:
         async def alone() -> None:
             for number in range(cases):
                 messages = [{"role": "user", "content": f"May I return item {number}?"}]
-                await answer(snapshot, Question(id=new_trace_id(), body={"messages": messages}), runtime)
+                await execute(snapshot, Question(id=new_trace_id(), body={"messages": messages}), runtime)
 
         began = time.perf_counter()
         asyncio.run(alone())
