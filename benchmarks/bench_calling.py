@@ -18,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from headgate.kernel import Request, SystemClock, Usage, new_trace_id
-from headgate.models import FREE, Call, Delta, Delta, End, Providers
+from headgate.models import FREE, Call, Delta, End, Providers
 from headgate.serve import Runtime, Targets
 from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.calling.breaker import Outcome
