@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,14 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path / "secret")]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
     assert len({process.communicate()[0] for process in started}) == 1
+
+
+@pytest.mark.parametrize("length", [32, 63, 64, 65, 200])
+def test_what_is_stored_is_hmac_sha_256(length: int) -> None:
+    """RFC 2104: keys up to a block as they are, longer ones hashed. Stored hashes of keys depend on it."""
+    value = bytes(range(length))
+    for token in ("", "hg_1", "ü" * 100):
+        assert Secret(value).key_hash(token) == hmac.digest(value, f"key\0{token}".encode(), "sha256").hex()
 
 
 def test_purposes_projects_and_installations_are_kept_apart() -> None:

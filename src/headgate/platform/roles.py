@@ -6,6 +6,7 @@ It must not know paths, routes or commands: whatever edge a call came by, the sa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from headgate.kernel import Denied, Principal
 
@@ -30,7 +31,13 @@ gates; `chat.model` a provider's model by its own name, past every release and i
 
 def permits(roles: Iterable[str], permission: str) -> bool:
     """Whether any of `roles` carries `permission`."""
-    return any(permission in ROLES.get(role, frozenset()) for role in roles)
+    return permission in _held(frozenset(roles))
+
+
+@lru_cache(maxsize=256)
+def _held(roles: frozenset[str]) -> frozenset[str]:
+    """Return what roles carry together; every request asks."""
+    return frozenset().union(*(ROLES.get(role, ()) for role in roles))
 
 
 def authorise(principal: Principal, permission: str, what: str) -> None:

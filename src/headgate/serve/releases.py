@@ -28,7 +28,8 @@ class Releases:
         self._records, self._blobs, self.keep = records, blobs, keep
         self.distrusted: Callable[[str, str, Corrupt], None] = lambda project, digest, problem: None
         self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str], Future[Snapshot]] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], Snapshot | Future[Snapshot]] = OrderedDict()
+        """What is ready, the least used first, and what is being loaded."""
 
     async def get(self, project: str, digest: str) -> Snapshot:
         """Return a release ready to serve; waits, off the event loop, only when it must be loaded.
@@ -36,7 +37,7 @@ class Releases:
         Raises what `load` raises; a failed load is forgotten, the next call tries again.
         """
         held = self._held.get((project, digest))
-        if held is not None and held.done() and not held.exception():
+        if isinstance(held, Snapshot):
             return self.take(project, digest)
         if held is not None and not held.done():  # whoever waits takes no thread from others
             return await asyncio.shield(asyncio.wrap_future(held))
@@ -51,6 +52,8 @@ class Releases:
             if held is None:
                 held = self._held[key] = Future()
             self._held.move_to_end(key)
+        if isinstance(held, Snapshot):
+            return held
         if mine:
             self._load(key, held)
         return held.result()
@@ -59,7 +62,7 @@ class Releases:
         try:
             with self._records.read() as tx:
                 pins = read_pins(tx, *key)
-            into.set_result(compile_release(pins, self._blobs))
+            ready = compile_release(pins, self._blobs)
         except BaseException as problem:  # noqa: BLE001  handed on to everyone who waits for this load
             with self._lock:
                 self._held.pop(key, None)
@@ -68,6 +71,8 @@ class Releases:
                 self.distrusted(*key, problem)
             return
         with self._lock:
-            done = [name for name, held in self._held.items() if held.done()]
+            self._held[key] = ready
+            done = [name for name, held in self._held.items() if isinstance(held, Snapshot)]
             for name in done[: max(len(self._held) - self.keep, 0)]:
                 del self._held[name]
+        into.set_result(ready)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -59,6 +59,8 @@ _KEYS_S = 0.5
 _LOAD_S = 0.5
 _MISS_S = 0.2
 _FRESH_S = 10.0
+_MOST_RUNTIMES = 4_096
+"""How many of them are kept: one for each environment and whatever is limited on its own, a key or a team."""
 _HEX = frozenset("0123456789abcdef")
 _CHANGES = ("release.", "environment.", "key.", "budget.")
 
@@ -106,7 +108,7 @@ class Gateway:
     exporter: Exporter | None = None
     edges: Mapping[str, Edge] = field(default_factory=lambda: _edges())
     """The wires of conversations, by the path at which each is served."""
-    _runtimes: dict[tuple[str, str], Runtime] = field(default_factory=dict)
+    _runtimes: dict[tuple[str, str, Scoped], Runtime] = field(default_factory=dict)
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _beating: asyncio.Task[None] | None = None
@@ -226,12 +228,14 @@ class Gateway:
         return self.environments.names(known.principal.project)
 
     def runtime(self, project: str, pin: Pin, limits: Scoped = ()) -> Runtime:
-        """Return what surrounds a request of this environment; built once, then only read."""
-        key = (project, pin.environment)
+        """Return what surrounds a request of this environment under these limits; built once, then only read."""
+        key = (project, pin.environment, limits)
         found = self._runtimes.get(key)
         if found is None:
             embedded = self.embedded
             spans = embedded.store.spans
+            if len(self._runtimes) >= _MOST_RUNTIMES:
+                self._runtimes.clear()
             found = self._runtimes[key] = Runtime(
                 providers=self.providers,
                 recorder=spans if self.exporter is None else Tee(spans, self.exporter),
@@ -241,8 +245,9 @@ class Gateway:
                 hold=_Hold(embedded, project, pin.environment),
                 environment=pin.environment,
                 project=project,
+                key_limits=limits,
             )
-        return replace(found, key_limits=limits) if limits else found
+        return found
 
     def _by_digest(self, principal: Principal, name: str) -> Pin:
         """Resolve `support@sha256:…` or a beginning of 8 digits or more: past the gates, for those who may."""
