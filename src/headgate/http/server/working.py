@@ -19,6 +19,7 @@ from headgate.kernel import InvalidInput, Unavailable, units
 from headgate.platform import Embedded, Identity, Settings, build_gateway, open_project
 
 from .drain import DrainingServer, Life
+from .garbage import settle
 from .listening import url_of
 from .siblings import Siblings
 
@@ -98,6 +99,7 @@ def _run(
         if siblings is not None:
             siblings.start()
         clerk.start()
+        settle()
         started(embedded.root, url, token)
 
     left: list[float] = []
