@@ -44,8 +44,10 @@ class EventParser:
         """
         if self.broken is not None:
             raise self.broken
-        self._buffer += chunk
-        events: list[str] = []
+        events, rest = self._plain(chunk)
+        if not rest:
+            return events
+        self._buffer += rest
         try:
             self._read(events)
         except StreamBroken as problem:
@@ -53,6 +55,26 @@ class EventParser:
             if not events:
                 raise
         return events
+
+    def _plain(self, chunk: bytes) -> tuple[list[str], bytes]:
+        """Take whole events of one `data: ` line each, all at once, as nearly every provider writes them; return their
+        data and the bytes that are left to be read line by line: all of them when anything else comes among them."""
+        ends = chunk.rfind(b"\n\n")
+        if ends < 0 or self._data or self._after_cr or len(chunk) + len(self._buffer) > self._max_line:
+            return [], chunk
+        whole = bytes(self._buffer) + chunk[:ends] if self._buffer else chunk[:ends]
+        if b"\r" in whole:
+            return [], chunk
+        try:
+            parts = whole.decode("utf-8").split("\n\n")
+        except UnicodeDecodeError:
+            return [], chunk
+        events = [part[6:] for part in parts if part[:6] == "data: " and "\n" not in part]
+        if len(events) != len(parts):
+            return [], chunk
+        self._buffer.clear()
+        self._scanned, self._first = 0, False
+        return [event for event in events if event] if "" in events else events, chunk[ends + 2 :]
 
     def _read(self, events: list[str]) -> None:
         while (line := self._line()) is not None:
