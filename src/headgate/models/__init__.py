@@ -6,7 +6,18 @@ from .embed import EmbedCall, Embedder, Embeds, Vectors
 from .facts import STRICT, FactName, Facts, Feature, Strictness, TargetName, facts_of, stays_inside, told, weaker
 from .kinds.prices import compile_prices
 from .predict import Prediction, Predictor, load_model
-from .prices import FREE, MAX_OUTPUT_TOKENS, Price, Tokens, bound, bound_tokens, cost, listed_cost, output_limit
+from .prices import (
+    FREE,
+    MAX_OUTPUT_TOKENS,
+    Price,
+    Tokens,
+    bound,
+    bound_tokens,
+    cost,
+    dearest,
+    listed_cost,
+    output_limit,
+)
 from .providers.scripted import Options as ScriptedOptions
 from .providers.scripted import Scripted
 from .quoting import CANNOT, Quote, nearest_example, quote
@@ -20,6 +31,6 @@ __all__ = [
     "Facts", "Feature", "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers",
     "Quote", "Scripted", "ScriptedOptions", "StreamEncoder", "Strictness", "TargetName", "Tokens", "Vectors",
     "bound",
-    "bound_tokens", "compile_prices", "content_words", "cost", "facts_of", "listed_cost", "load_model",
+    "bound_tokens", "compile_prices", "content_words", "cost", "dearest", "facts_of", "listed_cost", "load_model",
     "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "weaker", "words",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ MAX_OUTPUT_TOKENS = 4096
 
 _PART_TOKENS = 20_000
 _LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
+_encode = msgspec.json.Encoder().encode
 
 
 class Tier(BaseModel):
@@ -59,6 +60,12 @@ class Price(BaseModel):
         given = max(max(one.input, one.cached or 0, one.written or 0) for one in each)
         return given, max(max(one.output, one.reasoning or 0) for one in each)
 
+    @cached_property
+    def detailed(self) -> bool:
+        """Whether some tokens of input, or of output, cost something else than the rest."""
+        each: tuple[Price | Tier, ...] = (self, *self.tiers)
+        return any((one.cached, one.written, one.reasoning) != (None, None, None) for one in each)
+
 
 FREE = Price(input=0, output=0)
 
@@ -75,7 +82,7 @@ def cost(price: Price | None, usage: Usage, reported: Any = None) -> int:
         reached = [tier for tier in price.tiers if usage.input_tokens > tier.above]
         rates = max(reached, key=lambda tier: tier.above) if reached else price
     total = usage.input_tokens * rates.input + usage.output_tokens * rates.output
-    if isinstance(reported, Mapping):
+    if price.detailed and isinstance(reported, Mapping):
         total += _details(rates, usage, reported)
     return -(-total // 1_000_000)
 
@@ -103,25 +110,23 @@ def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> in
     tokens more, and a picture as no more than that, whatever its size; output is the clamped limit times `n`. The
     trap: it holds only for providers that send the clamped limit, as ours do.
     """
-    if price is None:
-        return 0
-    output, given = _most_output(body), _most_input(body)
-    dearest_in, dearest_out = price.most
-    return -(-(given * dearest_in + output * dearest_out) // 1_000_000) * max(attempts, 1)
+    return 0 if price is None else dearest(price, *bound_tokens(body)) * max(attempts, 1)
 
 
-def bound_tokens(body: Mapping[str, Any]) -> int:
+def dearest(price: Price, given: int, got: int) -> int:
+    """Return the most that a call can cost that is given, and gives, at most so many tokens; in nano-dollars."""
+    most_in, most_out = price.most
+    return -(-(given * most_in + got * most_out) // 1_000_000)
+
+
+def bound_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
     """Return the most tokens, given and got, that one call with `body` can use; the trap of `bound` holds here too."""
-    return _most_input(body) + _most_output(body)
-
-
-def _most_output(body: Mapping[str, Any]) -> int:
     choices = body.get("n")
-    return output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
+    return _most_input(body), output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
 
 
 def _most_input(body: Mapping[str, Any]) -> int:
-    size = len(msgspec.json.encode(body))
+    size = len(_encode(body))
     for part in _other_parts(body):
         size += _PART_TOKENS
         image = part.get("image_url") if isinstance(part, dict) else None
@@ -133,8 +138,12 @@ def _most_input(body: Mapping[str, Any]) -> int:
 
 def output_limit(body: Mapping[str, Any]) -> int:
     """Return the output tokens that a body allows: its own limit, or MAX_OUTPUT_TOKENS when it names none."""
-    limits = [value for key in _LIMIT_KEYS if isinstance(value := body.get(key), int) and value > 0]
-    return max(limits) if limits else MAX_OUTPUT_TOKENS
+    most = 0
+    for key in _LIMIT_KEYS:
+        value = body.get(key)
+        if isinstance(value, int) and value > most:
+            most = value
+    return most or MAX_OUTPUT_TOKENS
 
 
 def known_price(model: str, base_url: str) -> Price | None:
@@ -239,7 +248,9 @@ def _tiered(price: Any, tokens: Tokens) -> int | None:
 
 
 def _other_parts(body: Mapping[str, Any]) -> list[Any]:
-    messages = body.get("messages")
-    contents = [message.get("content") for message in messages if isinstance(message, dict)] if messages else []
-    parts = [part for content in contents if isinstance(content, list) for part in content]
-    return [part for part in parts if not (isinstance(part, dict) and part.get("type") == "text")]
+    found = []
+    for message in body.get("messages") or ():
+        content = message.get("content") if isinstance(message, dict) else None
+        if isinstance(content, list):
+            found += [part for part in content if not (isinstance(part, dict) and part.get("type") == "text")]
+    return found

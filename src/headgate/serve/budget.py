@@ -11,8 +11,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from headgate.kernel import Clock, HeadgateError, Rate, Standing, Unit, Windows, new_id, window_end, windows
+from headgate.kernel import (
+    Clock,
+    HeadgateError,
+    Rate,
+    Rates,
+    Scoped,
+    Standing,
+    Unit,
+    Windows,
+    new_id,
+    window_end,
+    windows,
+)
 from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
 from .money.loops import Loops
@@ -25,6 +38,9 @@ FLOOR: Mapping[Unit, int] = {"cost": 20_000_000, "tokens": 10_000, "requests": 2
 """Slices below this ($0.02, say) are not worth holding: each request goes to the ledger."""
 _SHARE = 8
 _TOLD = ("requests", "tokens")
+_ON_COMING = ("requests", "steps")
+"""What a request draws on when it comes; on the rest when a model is asked."""
+_MOST_NAMED = 10_000
 _TRIES = 4
 
 Key = tuple[str, Limit]
@@ -35,7 +51,7 @@ Amounts = Mapping[Unit, int]
 class _Slice:
     """One reservation in the ledger. `free` may go below zero when a provider bills beyond the bound.
 
-    outside: what was left of the limit in the ledger when this was taken.
+    outside: what was left of the limit in the ledger when this was taken. ends: when its window does, epoch seconds.
     """
 
     key: Key
@@ -43,9 +59,16 @@ class _Slice:
     free: int
     until: float
     outside: int = 0
+    ends: float = 0.0
     running: int = 0
     spent: int = 0
     retired: bool = False
+
+    def settle(self, bound: int, used: int) -> None:
+        """Book what a request used of what it drew."""
+        self.running -= 1
+        self.spent += used
+        self.free += bound - used
 
 
 @dataclass(slots=True)
@@ -61,11 +84,20 @@ class Lease:
         if self.open:
             self.open = False
             for found, bound in self.held:
-                self.purse._settled(found, bound, bound if used is None else used.get(found.key[1].unit, 0))
+                found.settle(bound, bound if used is None else used.get(found.key[1].unit, 0))
+                if found.retired and not found.running:
+                    self.purse._book(found)
 
     def standings(self) -> list[Standing]:
         """Return where limits of requests and tokens stand, as far as this process knows."""
         return [_standing(found) for found, _ in self.held if found.key[1].unit in _TOLD]
+
+
+class _Named(NamedTuple):
+    """The limits of one scope in the windows of now."""
+
+    on_coming: tuple[Limit, ...]
+    on_asking: tuple[Limit, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -102,13 +134,42 @@ class Purse:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One transaction at a time: what has ended is given back before more is asked for."""
     _now: Windows | None = None
+    _named: dict[tuple[str, Rates], _Named] = field(default_factory=dict)
+    """The limits of scopes that were drawn on within this minute."""
 
     def windows(self) -> Windows:
         """Name the windows of now."""
         now = self.clock.now()
         if self._now is None or self._now.number != now // 60:
             self._now = windows(now)
+            self._named.clear()
         return self._now
+
+    def on_coming(self, scoped: Scoped) -> tuple[Limit, ...]:
+        """Name the limits of requests and steps as they stand now."""
+        self.windows()
+        found: tuple[Limit, ...] = ()
+        for one in scoped:
+            found += (self._named.get(one) or self._name(one)).on_coming
+        return found
+
+    def on_asking(self, scoped: Scoped) -> tuple[Limit, ...]:
+        """Name the limits of money and tokens as they stand now."""
+        self.windows()
+        found: tuple[Limit, ...] = ()
+        for one in scoped:
+            found += (self._named.get(one) or self._name(one)).on_asking
+        return found
+
+    def _name(self, one: tuple[str, Rates]) -> _Named:
+        limits = [self.limit(one[0], rate) for rate in one[1]]
+        if len(self._named) >= _MOST_NAMED:
+            self._named.clear()
+        found = self._named[one] = _Named(
+            tuple([limit for limit in limits if limit.unit in _ON_COMING]),
+            tuple([limit for limit in limits if limit.unit not in _ON_COMING]),
+        )
+        return found
 
     def limit(self, scope: str, rate: Rate) -> Limit:
         """Name a limit as it stands now; scopes are `key:<id>`, `app:<name>` and the like."""
@@ -258,7 +319,8 @@ class Purse:
         worth = share >= max(FLOOR[limit.unit], bound)
         amount = share if worth else bound
         until = self.clock.monotonic() + USE_S
-        return _Slice(key, new_id("rsv"), amount, until, outside=left - amount, retired=not worth)
+        ends = window_end(limit.window).timestamp()
+        return _Slice(key, new_id("rsv"), amount, until, outside=left - amount, ends=ends, retired=not worth)
 
     def _retire(self, found: _Slice) -> None:
         """Draw no more from a slice, and settle it once nothing runs on it."""
@@ -267,13 +329,6 @@ class Purse:
             found.retired = True
             if not found.running:
                 self._book(found)
-
-    def _settled(self, found: _Slice, bound: int, used: int) -> None:
-        found.running -= 1
-        found.spent += used
-        found.free += bound - used
-        if found.retired and not found.running:
-            self._book(found)
 
     def _book(self, found: _Slice) -> None:
         self._ended.append(found)
@@ -313,8 +368,8 @@ class Purse:
 
 
 def _standing(found: _Slice) -> Standing:
-    unit, window, most = found.key[1][1:]
-    return Standing(unit, most, max(0, found.outside + found.free), window_end(window).timestamp())
+    limit = found.key[1]
+    return Standing(limit.unit, limit.most, max(0, found.outside + found.free), found.ends)
 
 
 def _put_back(held: list[tuple[_Slice, int]]) -> None:

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from headgate.kernel import Exhausted, HeadgateError, Passage
-from headgate.models import Price, bound, output_limit
+from headgate.models import Price, bound_tokens, dearest, output_limit
 
 from .asking.carried import carried
 from .asking.context import Fitted, fit, in_context
@@ -53,10 +55,14 @@ async def prepare(journey: Journey, to: Destination, prompt: Prompt, found: tupl
     chain = to.chain
     plan = Plan([], fitted.passages, prompt.examples, fitted.tokens, False, chain.total_s, chain.hedge_s)
     limits = metered(journey)
-    capped = any(limit.unit == "cost" for limit in limits)
+    units = {limit.unit for limit in limits}
+    capped = "cost" in units
+    per_request = journey.snapshot.contract.per_request
+    most = bound_tokens(body) if units or per_request is not None else (0, 0)
+    asked = _Asked(body, most, "tokens" in units, capped or per_request is not None)
     targets = journey.runtime.targets or Targets(journey.monotonic)
     for link in _ordered(journey, chain):
-        _choose(journey, plan, link, (body, targets), capped)
+        _choose(journey, plan, link, (asked, targets))
     if not plan.choices and capped and plan.attempts[-1]["error"] == "budget_unbounded":
         raise TurnedAway(_unbounded(plan.attempts[-1]["target"]))
     await reserve(journey, plan, limits)
@@ -100,9 +106,21 @@ def _ordered(journey: Journey, chain: Chain) -> tuple[Link, ...]:
     return chain.order(request.session or alone)
 
 
-def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, Any], Targets], limited: bool) -> None:
+class _Asked(Struct, frozen=True, gc=False):
+    """What every target of a plan is asked. most: the tokens, given and got, that one call of it can use.
+
+    counted: whether a limit counts tokens. priced: whether it must be known what a call costs.
+    """
+
+    body: Mapping[str, Any]
+    most: tuple[int, int]
+    counted: bool
+    priced: bool
+
+
+def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[_Asked, Targets]) -> None:
     """Add a target to the plan, or note why it can not be asked."""
-    target, (body, targets) = link.target, about
+    target, (asked, targets) = link.target, about
     try:
         provider, model = journey.runtime.providers.resolve(target)
         price = journey.snapshot.prices.get(target) or provider.price(model)
@@ -114,18 +132,21 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[Mapping[str, 
         code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
         plan.attempts.append({"target": target, "error": code})
         return
+    body, most, tokens = asked.body, 0, sum(asked.most) if asked.counted else 0
+    if asked.priced:
+        if price is None:
+            plan.attempts.append({"target": target, "error": "budget_unbounded"})
+            return
+        most = dearest(price, *asked.most)
     per_request = journey.snapshot.contract.per_request
-    if price is None and (limited or per_request is not None):
-        plan.attempts.append({"target": target, "error": "budget_unbounded"})
-        return
-    most = bound(price, body, 1) if price is not None and (limited or per_request is not None) else 0
     if price is not None and per_request is not None and most > per_request:
         clamped = _clamped(price, body, most - per_request)
         if clamped is None:
             plan.attempts.append({"target": target, "error": "cost_per_request"})
             return
         body, most = clamped, per_request
-    plan.choices.append(Choice(link, targets.of(target), provider, model, price, body, most))
+        tokens = sum(bound_tokens(body)) if tokens else 0
+    plan.choices.append(Choice(link, targets.of(target), provider, model, price, body, most, tokens))
 
 
 def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:

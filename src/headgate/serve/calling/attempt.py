@@ -33,7 +33,10 @@ _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limi
 
 
 class Choice(Struct, frozen=True, gc=False):
-    """One target of a chain, resolved and priced, with the body that it is sent. most: what one try can cost, nano."""
+    """One target of a chain, resolved and priced, with the body that it is sent. most: what one try can cost, nano.
+
+    tokens: what one try can use at most, given and got; 0 where nothing counts them.
+    """
 
     link: Link
     state: Target
@@ -42,6 +45,7 @@ class Choice(Struct, frozen=True, gc=False):
     price: Price | None
     body: Mapping[str, Any]
     most: int
+    tokens: int = 0
 
 
 @dataclass(slots=True)
@@ -185,7 +189,7 @@ class Attempt:
 
     def _count(self, used: Usage, spent: int) -> None:
         """Let limits count the most that a call can have used of which nobody said what it used."""
-        journey, most = self.journey, bound_tokens(self.choice.body)
+        journey, most = self.journey, sum(bound_tokens(self.choice.body))
         journey.unreported_nano += max(0, self.choice.most - spent)
         journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from headgate.kernel import Exhausted, Rates, Unit
+from headgate.kernel import Exhausted, Scoped, Unit
 from headgate.models import bound, bound_tokens, output_limit
 from headgate.serve.budget import Purse
 from headgate.serve.calling.attempt import Choice, Plan
@@ -21,8 +21,6 @@ from headgate.store import Limit, Spent
 
 from .loops import repeated_call
 
-_ON_COMING: tuple[Unit, ...] = ("requests", "steps")
-_ON_ASKING: tuple[Unit, ...] = ("cost", "tokens")
 _LEAST_OUTPUT = 64
 """An answer is not cut to fewer tokens than this to fit what is left of a limit: then it is refused."""
 
@@ -38,8 +36,11 @@ async def admit(journey: Journey) -> None:
 
 async def count(journey: Journey, steps: int = 0) -> None:
     """Count the request and its steps. Raises TurnedAway."""
-    purse, limits = journey.runtime.purse, _limits(journey, _ON_COMING)
-    if purse is None or not limits:
+    purse = journey.runtime.purse
+    if purse is None:
+        return
+    limits = purse.on_coming(_scopes(journey))
+    if not limits:
         return
     amounts: Mapping[Unit, int] = {"requests": 1, "steps": steps}
     with journey.stage("admit") as facts:
@@ -87,7 +88,8 @@ def is_step(messages: list[dict[str, Any]]) -> bool:
 
 def metered(journey: Journey) -> tuple[Limit, ...]:
     """Return the limits of money and tokens that asking a model draws on."""
-    return _limits(journey, _ON_ASKING)
+    purse = journey.runtime.purse
+    return () if purse is None else purse.on_asking(_scopes(journey))
 
 
 async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> None:
@@ -95,8 +97,8 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
     purse = journey.runtime.purse
     if not limits or purse is None:
         return
-    amounts = _most(plan.choices, limits)
-    if not any(amounts.values()):
+    amounts = _most(plan.choices)
+    if not amounts["cost"] and not amounts["tokens"]:
         return
     with journey.stage("reserve") as facts:
         facts["bound_nano"] = amounts["cost"]
@@ -106,7 +108,7 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
             except Spent as problem:
                 if not _shorter(plan, problem):
                     raise
-                amounts = _most(plan.choices, limits)
+                amounts = _most(plan.choices)
                 facts |= {"bound_nano": amounts["cost"], "clamped": output_limit(plan.choices[0].body)}
                 lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except Exhausted as problem:
@@ -135,7 +137,8 @@ def _shorter(plan: Plan, problem: Spent) -> bool:
     for index, choice in enumerate(plan.choices):
         body = {**choice.body, "max_tokens": limits[index] - less}
         most = bound(choice.price, body) if choice.most else 0
-        plan.choices[index] = replace(choice, body=body, most=most)
+        tokens = sum(bound_tokens(body)) if choice.tokens else 0
+        plan.choices[index] = replace(choice, body=body, most=most, tokens=tokens)
     return True
 
 
@@ -151,36 +154,23 @@ def settle(journey: Journey) -> None:
             lease.settle(used)
 
 
-def _most(choices: list[Choice], limits: tuple[Limit, ...]) -> dict[Unit, int]:
-    cost = sum(choice.link.tries * choice.most for choice in choices)
-    tokens = 0
-    if any(limit.unit == "tokens" for limit in limits):
-        tokens = sum(choice.link.tries * bound_tokens(choice.body) for choice in choices)
+def _most(choices: list[Choice]) -> dict[Unit, int]:
+    cost = tokens = 0
+    for choice in choices:
+        cost += choice.link.tries * choice.most
+        tokens += choice.link.tries * choice.tokens
     return {"cost": cost, "tokens": tokens}
 
 
-def _limits(journey: Journey, units: tuple[Unit, ...]) -> tuple[Limit, ...]:
-    purse = journey.runtime.purse
-    if purse is None:
-        return ()
-    found = []
-    for scope, rates in _scopes(journey):
-        for rate in rates:
-            if rate[0] in units:
-                found.append(purse.limit(scope, rate))
-    return tuple(found)
-
-
-def _scopes(journey: Journey) -> list[tuple[str, Rates]]:
+def _scopes(journey: Journey) -> Scoped:
     request, runtime, snapshot = journey.request, journey.runtime, journey.snapshot
     limits = snapshot.limits
-    found = [*runtime.key_limits, (f"app:{snapshot.app}", limits.app)]
-    if runtime.app_limits is not None:
-        found[-1] = f"app:{snapshot.app}", runtime.app_limits
+    own = limits.app if runtime.app_limits is None else runtime.app_limits
+    found: Scoped = (*runtime.key_limits, (f"app:{snapshot.app}", own))
     if limits.user and request.subject:
-        found.append((f"user:{snapshot.app}/{request.subject}", limits.user))
+        found += ((f"user:{snapshot.app}/{request.subject}", limits.user),)
     if limits.session and request.session:
-        found.append((_session(journey), limits.session))
+        found += ((_session(journey), limits.session),)
     return found
 
 
