@@ -47,8 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Up
     root: Path = tmp_path_factory.mktemp("ends")
     with running() as (url, upstream):
         settings = f"base_url: '{url}', key: k, timeout: 300ms"
-        providers = "".join(f"  {name}: {{type: {name}, {settings}}}
-" for name in PROVIDERS)
+        providers = "".join(f"  {name}: {{type: {name}, {settings}}}\n" for name in PROVIDERS)
         project = f"headgate: 1\nproject: acme\nenvironments: {{prod: {{}}}}\nproviders:\n{providers}"
         for path, text in (FILES | {"headgate.yaml": project}).items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
