@@ -21,7 +21,10 @@ _MAX_MESSAGES = 1000
 _MAX_CHOICES = 128
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _LIMITS = ("max_tokens", "max_completion_tokens")
-_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", *_LIMITS)
+_THOUGHTS = ("thinking", "redacted_thinking")
+"""Blocks of thought reach a provider that speaks Anthropic's wire as they are: another block among them, a picture
+say, would go past what the policy accepts."""
+_NUMBERS = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", *_LIMITS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,10 @@ def check_body(body: Mapping[str, Any]) -> None:
             )
         if role == "user" and message.get("content") is None:
             raise InvalidInput(f"messages[{index}] has no content")
-        _check_content(message.get("content"), f"messages[{index}].content")
+        if not isinstance(message.get("content"), str):
+            _check_content(message.get("content"), f"messages[{index}].content")
+        if len(message) > 2:
+            check_beside(message, f"messages[{index}]")
         asked = asked or role == "user"
     if not asked:
         raise InvalidInput("messages holds no message of the role user")
@@ -105,8 +111,8 @@ def check_body(body: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(body: Mapping[str, Any]) -> None:
-    for name in _NUMBERS:
-        if not isinstance(body.get(name), int | float | None):
+    for name in _NUMBERS.intersection(body):
+        if not isinstance(body[name], int | float | None):
             raise InvalidInput(f"{name} must be a number")
     choices = body.get("n")
     if choices is not None and (type(choices) is not int or not 1 <= choices <= _MAX_CHOICES):
@@ -114,7 +120,7 @@ def _check_numbers(body: Mapping[str, Any]) -> None:
 
 
 def _check_content(content: Any, where: str) -> None:
-    if content is None or isinstance(content, str):
+    if content is None:
         return
     if not isinstance(content, list):
         raise InvalidInput(f"{where} must be text or a list of parts")
@@ -125,6 +131,21 @@ def _check_content(content: Any, where: str) -> None:
             )
         if part["type"] == "text" and not isinstance(part.get("text"), str):
             raise InvalidInput(f"{where}[{place}].text must be text")
+
+
+def check_beside(message: Mapping[str, Any], where: str) -> None:
+    """Check what a message holds beside its text, so that whoever reads it later, a trace too, can rely on its shape.
+
+    Raises InvalidInput naming the field.
+    """
+    for name in ("tool_calls", "thinking_blocks"):
+        entries = message.get(name)
+        if entries is not None and not (isinstance(entries, list) and all(isinstance(one, dict) for one in entries)):
+            raise InvalidInput(f"{where}.{name} must be a list of objects")
+    for place, block in enumerate(message.get("thinking_blocks") or ()):
+        if block.get("type") not in _THOUGHTS:
+            known = " or ".join(_THOUGHTS)
+            raise InvalidInput(f"{where}.thinking_blocks[{place}] is no block of thought", f"its type is {known}")
 
 
 def _words(text: str) -> frozenset[str]:

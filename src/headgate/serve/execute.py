@@ -158,10 +158,11 @@ def _inspected(nested: Nested, request: Request) -> dict[str, Any]:
 
 def _promised(journey: Journey) -> str | None:
     """Check the request against the contract: its input schema and what the app does not do."""
-    snapshot, question = journey.snapshot, journey.request.question
+    snapshot = journey.snapshot
     contract = snapshot.contract
     if contract.input is None and not contract.refusals:
         return None
+    question = journey.request.question
     with journey.stage("contract") as facts:
         if contract.input is not None and (problem := contract.input(question)):
             facts["input"] = problem

@@ -5,7 +5,10 @@ Called by `execute` and the stages. It decides nothing and does no I/O; times co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from msgspec import Struct
 
 from headgate.kernel import (
     Answer,
@@ -18,6 +21,7 @@ from headgate.kernel import (
     Say,
     Stage,
     Status,
+    SystemClock,
     Text,
     Usage,
     Verdict,
@@ -41,37 +45,49 @@ class Unheard(Exception):
     """Whoever was told what leaves could not take it: `__cause__` says why."""
 
 
-class Journey:
-    """The mutable account of one request. `request` is the masked one as soon as the input guards have passed."""
+class Journey(Struct, eq=False):
+    """The mutable account of one request. `request` is the masked one as soon as the input guards have passed.
 
-    __slots__ = (
-        "attempts", "away_us", "citations", "cost_nano", "destination", "extra", "finish_reason", "first_us",
-        "grounding", "label", "leases", "masked", "model", "monotonic", "passages", "reason", "rejected", "released",
-        "request", "review_id", "runtime", "say", "snapshot", "stages", "started", "started_at", "status",
-        "unreported_nano", "unreported_tokens", "usage", "verdicts",
-    )  # fmt: skip
+    unreported_nano and unreported_tokens: what calls whose usage nobody reported may have used beyond the estimate:
+    limits count it (P5).
+    """
 
-    def __init__(self, snapshot: Snapshot, request: Request, runtime: Runtime, say: Say | None = None) -> None:
-        self.snapshot, self.request, self.runtime, self.say = snapshot, request, runtime, say
-        self.monotonic = runtime.clock.monotonic
-        self.started, self.started_at = self.monotonic(), runtime.clock.now()
-        self.masked = False
-        self.stages: list[Stage] = []
-        self.verdicts: tuple[Verdict, ...] = ()
-        self.destination: Destination | None = None
-        self.label = self.model = self.reason = self.rejected = self.review_id = ""
-        self.citations: tuple[str, ...] = ()
-        self.passages: tuple[Passage, ...] = ()
-        self.usage = Usage()
-        self.cost_nano = self.attempts = self.away_us = self.first_us = 0
-        self.leases: list[Lease] = []
-        self.unreported_nano = self.unreported_tokens = 0
-        """What calls whose usage nobody reported may have used beyond the estimate: limits count it (P5)."""
-        self.grounding: Grounding | None = None
-        self.extra: dict[str, Any] = {}
-        self.released: list[str] = []
-        self.status: Status = "answered"
-        self.finish_reason = "stop"
+    snapshot: Snapshot
+    request: Request
+    runtime: Runtime
+    say: Say | None = None
+    monotonic: Callable[[], float] = SystemClock.monotonic
+    started: float = 0.0
+    started_at: float = 0.0
+    masked: bool = False
+    stages: list[Stage] = []
+    verdicts: tuple[Verdict, ...] = ()
+    destination: Destination | None = None
+    label: str = ""
+    model: str = ""
+    reason: str = ""
+    rejected: str = ""
+    review_id: str = ""
+    citations: tuple[str, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    usage: Usage = Usage()
+    cost_nano: int = 0
+    attempts: int = 0
+    away_us: int = 0
+    first_us: int = 0
+    leases: list[Lease] = []
+    unreported_nano: int = 0
+    unreported_tokens: int = 0
+    grounding: Grounding | None = None
+    extra: dict[str, Any] = {}
+    released: list[str] = []
+    status: Status = "answered"
+    finish_reason: str = "stop"
+
+    def __post_init__(self) -> None:
+        clock = self.runtime.clock
+        self.monotonic = clock.monotonic
+        self.started, self.started_at = self.monotonic(), clock.now()
 
     def micros(self) -> int:
         """Microseconds since the request began."""
@@ -141,17 +157,19 @@ class Journey:
 class Watch:
     """A running stage: a context manager that yields the stage's facts and records it when it ends, however it ends."""
 
-    __slots__ = ("_facts", "_journey", "_name", "_start")
+    __slots__ = ("_began", "_facts", "_journey", "_name")
 
     def __init__(self, journey: Journey, name: str) -> None:
         self._journey, self._name = journey, name
-        self._start, self._facts = journey.micros(), dict[str, Any]()
+        self._facts: dict[str, Any] = {}
+        self._began = journey.monotonic()
 
     def __enter__(self) -> dict[str, Any]:
         return self._facts
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        journey, began = self._journey, self._began
         if kind is not None and kind is not GeneratorExit:
             self._facts.setdefault("error", kind.__name__)
-        took = self._journey.micros() - self._start
-        self._journey.stages.append(Stage(self._name, self._start, took, self._facts))
+        start, took = began - journey.started, journey.monotonic() - began
+        journey.stages.append(Stage(self._name, int(start * 1_000_000), int(took * 1_000_000), self._facts))

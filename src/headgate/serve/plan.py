@@ -86,15 +86,16 @@ def _fit(journey: Journey, prompt: Prompt, found: tuple[Passage, ...]) -> Fitted
 def _body(journey: Journey, prompt: Prompt, fitted: Fitted) -> dict[str, Any]:
     given = journey.request.body
     body = {"messages": fitted.messages, **carried(given), **prompt.parameters}
-    limits = [most for source in (given, prompt.parameters) for key in _LIMITS if (most := _whole(source.get(key)))]
-    if limits:
+    most = 0
+    for source in (given, prompt.parameters):
+        for key in _LIMITS:
+            limit = source.get(key)
+            if type(limit) is int and limit > 0:
+                most = min(most or limit, limit)
+    if most:
         body.pop("max_completion_tokens", None)
-        body["max_tokens"] = min(limits)
+        body["max_tokens"] = most
     return body
-
-
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _ordered(journey: Journey, chain: Chain) -> tuple[Link, ...]:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from headgate.kernel import Passage, text_of
 from headgate.models import content_words
 
-from .prompt import Prompt
+from .prompt import Prompt, Template
 
 _PER_MESSAGE = 4
 _PER_PART = 1000
@@ -63,15 +63,22 @@ def fit(
     split = _split(conversation)
     shown = passages if prompt.shows_sources else ()
     before, after = _frame(prompt, split, shown, values)
-    said = sum(estimate(message) for message in split.history if message["role"] in _SYSTEM)
-    fixed = said + sum(estimate(message) for message in (*before, *after))
-    history, dropped, tokens = _newest(split.history, budget - fixed)
+    said = _estimates([message for message in split.history if message["role"] in _SYSTEM])
+    fixed = said + _estimates(before) + _estimates(after)
+    history, dropped, tokens = _newest(split.history, budget - fixed) if split.history else (split.history, 0, 0)
     while shown and fixed > budget:
         shown = shown[:-1]
         before, after = _frame(prompt, split, shown, values)
-        fixed = said + sum(estimate(message) for message in (*before, *after))
+        fixed = said + _estimates(before) + _estimates(after)
     offered = len(passages) if prompt.shows_sources else 0
     return Fitted([*before, *history, *after], shown, fixed + tokens, dropped, offered - len(shown))
+
+
+def _estimates(messages: Sequence[Message]) -> int:
+    total = 0
+    for message in messages:
+        total += estimate(message)
+    return total
 
 
 def estimate(message: Message) -> int:
@@ -114,7 +121,9 @@ def in_context(conversation: Sequence[Message]) -> str:
 
 
 def _split(conversation: Sequence[Message]) -> _Split:
-    last = max(index for index, message in enumerate(conversation) if message["role"] == "user")
+    last = len(conversation) - 1
+    while conversation[last]["role"] != "user":
+        last -= 1
     return _Split(list(conversation[:last]), conversation[last], list(conversation[last + 1 :]))
 
 
@@ -123,14 +132,17 @@ def _frame(
 ) -> tuple[list[Message], list[Message]]:
     """Return what stands before the conversation's history and what stands after it."""
     filled = {**values, "sources": numbered(passages)} if prompt.shows_sources else values
-    before = [{"role": role, "content": template.render(filled)} for role, template in prompt.before]
+    before = _rendered(prompt.before, filled)
     for question, reply in prompt.examples:
         before += [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
     asked = split.question
     if prompt.question is not None:
         asked = {**asked, "content": _wrapped(asked["content"], prompt.question.render(filled))}
-    after = [{"role": role, "content": template.render(filled)} for role, template in prompt.after]
-    return before, [asked, *split.tail, *after]
+    return before, [asked, *split.tail, *_rendered(prompt.after, filled)]
+
+
+def _rendered(turns: Sequence[tuple[str, Template]], values: Mapping[str, str]) -> list[Message]:
+    return [{"role": role, "content": template.render(values)} for role, template in turns]
 
 
 def _wrapped(content: Any, text: str) -> Any:

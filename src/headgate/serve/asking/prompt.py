@@ -32,9 +32,12 @@ class Template:
 
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text with every placeholder replaced by its value, '' when it has none."""
-        if len(self.parts) == 1:
-            return self.parts[0]
-        return "".join(values.get(part, "") if index % 2 else part for index, part in enumerate(self.parts))
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0]
+        if len(parts) == 3:
+            return parts[0] + values.get(parts[1], "") + parts[2]
+        return "".join([values.get(part, "") if index % 2 else part for index, part in enumerate(parts)])
 
 
 def compile_template(text: str) -> Template:
