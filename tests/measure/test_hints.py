@@ -7,7 +7,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.measure.text import has_long_run, odd_signs
+from headgate.measure.signs import has_long_run, odd_signs
 
 RUN = re.compile(r"[A-Za-z0-9+/_-]{12}")
 RUN_ANY = re.compile(r"[\w+/-]{12}")

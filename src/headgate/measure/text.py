@@ -20,6 +20,7 @@ from msgspec import Struct
 from headgate.models import sentences
 
 from ._confusables import fold_char
+from .signs import EVERY_SIGN, has_long_run, may_be_hexadecimal, may_be_leet, may_be_spaced, odd_signs
 
 __all__ = ["Form", "Reading", "canonical_forms", "fold", "forms", "sentences", "unleet"]
 
@@ -28,8 +29,6 @@ FormName = Literal["raw", "folded", "joined", "squeezed", "leet", "decoded"]
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CONTROLS = frozenset(map(chr, range(32))) - frozenset("\t\n\r") | {"\x7f"}
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,6}[^\W_](?![^\W_])){3,}")
-_MAYBE_SPACED = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
-_MAYBE_SPACED_ASCII = re.compile(r"[^A-Za-z0-9][A-Za-z0-9][^A-Za-z0-9]{1,6}[A-Za-z0-9][^A-Za-z0-9]")
 _LETTER = re.compile(r"[^\W_]")
 _LEET = re.compile(r"[0-9@$!|+](?:(?<=[0-9@$])(?:(?<=[A-Za-z].)|(?=[A-Za-z]))|(?<=[A-Za-z].)(?=[A-Za-z]))")
 _LEET_SIGNS = str.maketrans("01345789@$|+€", "oieastbgaslte")
@@ -42,23 +41,8 @@ _ENTITY = re.compile(r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{2,8});")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})")
 _CAPITAL = re.compile("[A-Z]")
 _LEVELS = 2
-_PROSE = bytes(ord(sign) for sign in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ \t\n\r.,;:'\"()?-")
 _LEET_SIGNS_ODD = frozenset("0123456789@$!|+")
 _DIGITS = frozenset("0123456789")
-_NOT_ASCII = frozenset(map(chr, range(128)))
-_SHORT_RUNS = re.compile(r"(?:[A-Za-z0-9+/_-]{0,11}+(?![A-Za-z0-9+/_-])[^A-Za-z0-9+/_-]++)*+[A-Za-z0-9+/_-]{12}")
-_SHORT_RUNS_ANY = re.compile(r"(?:[\w+/-]{0,11}+(?![\w+/-])[^\w+/-]++)*+[\w+/-]{12}")
-
-
-def odd_signs(text: str) -> frozenset[str]:
-    """Return the signs of a text beside letters, spaces and the usual marks of prose; every ASCII sign for a text that
-    holds others, so that whoever asks for one looks closer. One pass at the speed of C: most texts have none."""
-    return frozenset(text.encode("ascii").translate(None, _PROSE).decode("ascii")) if text.isascii() else _NOT_ASCII
-
-
-def has_long_run(text: str) -> bool:
-    """Whether 12 letters, digits or signs of a token stand in a row; ordinary prose has few such words."""
-    return (_SHORT_RUNS if text.isascii() else _SHORT_RUNS_ANY).match(text) is not None
 
 
 class Form(Struct, frozen=True, gc=False):
@@ -68,7 +52,7 @@ class Form(Struct, frozen=True, gc=False):
     text: str
     starts: Sequence[int] | None = None
     ends: Sequence[int] | None = None
-    odd: frozenset[str] = _NOT_ASCII
+    odd: frozenset[str] = EVERY_SIGN
     """The signs that `odd_signs` finds in the text."""
 
     @property
@@ -90,16 +74,19 @@ class Reading(str):
     """A text that keeps its forms once they are made, so that guards share them; for everybody else a plain text."""
 
     __slots__ = ("_leet", "_plain")
+    _plain: list[Form]
+    _leet: list[Form]
 
     def forms(self, leet: bool) -> list[Form]:
         """Return the forms, made on the first call."""
-        if not hasattr(self, "_plain"):
-            self._plain = _plain_forms(str(self))
-        if not leet:
-            return self._plain
-        if not hasattr(self, "_leet"):
-            self._leet = [*self._plain, *_leet_forms(self._plain)]
-        return self._leet
+        try:
+            return self._leet if leet else self._plain
+        except AttributeError:
+            if not hasattr(self, "_plain"):
+                self._plain = _plain_forms(str(self))
+            if leet:
+                self._leet = [*self._plain, *_leet_forms(self._plain)]
+            return self._leet if leet else self._plain
 
 
 def canonical_forms(text: str) -> list[str]:
@@ -116,8 +103,11 @@ def forms(text: str, leet: bool = True) -> list[Form]:
 
 
 def _plain_forms(text: str) -> list[Form]:
-    seen = [Form("raw", text, odd=odd_signs(text))]
-    level = _readings(seen[0], seen)
+    raw = _form("raw", text)
+    if not raw.odd and not may_be_spaced(text) and not _may_be_base64(raw):
+        return [raw]
+    seen = [raw]
+    level = _readings(raw, seen)
     for _ in range(_LEVELS):
         decoded = _decoded(level)
         if decoded is None:
@@ -128,6 +118,8 @@ def _plain_forms(text: str) -> list[Form]:
 
 
 def _leet_forms(seen: list[Form]) -> list[Form]:
+    if len(seen) == 1 and _LEET_SIGNS_ODD.isdisjoint(seen[0].odd):
+        return []
     plain = seen[1:] if len(seen) > 1 and seen[1].name == "folded" else seen
     return [reading for form in plain for reading in _unleeted(form)]
 
@@ -169,7 +161,7 @@ def _folded(form: Form) -> Form | None:
 def _joined(form: Form) -> list[Form]:
     """Join letters that were spaced out; where nothing shows the words apart, also without any space at all."""
     text = form.text
-    if not (_MAYBE_SPACED_ASCII if text.isascii() else _MAYBE_SPACED).search(text):
+    if not may_be_spaced(text):
         return []
     edits: list[Edit] = []
     squeezed = False
@@ -192,7 +184,7 @@ def _joined(form: Form) -> list[Form]:
 
 
 def _unleeted(form: Form) -> Iterator[Form]:
-    if _LEET_SIGNS_ODD.isdisjoint(form.odd) or not _LEET.search(form.text):
+    if _LEET_SIGNS_ODD.isdisjoint(form.odd) or not may_be_leet(form.text) or not _LEET.search(form.text):
         return
     plain = _BANG.sub("i", form.text)
     readings = dict.fromkeys([plain.translate(_LEET_SIGNS), plain.translate(_LEET_ONES)])
@@ -231,7 +223,7 @@ def _edited(form: Form, edits: Sequence[Edit], name: FormName) -> Form:
     return _form(name, "".join(pieces), starts, ends)
 
 
-def _form(name: FormName, text: str, starts: Sequence[int] | None, ends: Sequence[int] | None) -> Form:
+def _form(name: FormName, text: str, starts: Sequence[int] | None = None, ends: Sequence[int] | None = None) -> Form:
     return Form(name, text, starts, ends, odd_signs(text))
 
 
@@ -283,11 +275,15 @@ def _from_escape(match: re.Match[str]) -> str | None:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else None
 
 
+def _may_be_base64(form: Form) -> bool:
+    return has_long_run(form.text) and _CAPITAL.search(form.text) is not None
+
+
 _DECODERS: tuple[tuple[Callable[[Form], bool], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
     (lambda form: "&" in form.odd, _ENTITY, _from_entity),
     (lambda form: "%" in form.odd, _PERCENT, _from_percent),
-    (lambda form: form.has_digit, _HEX, _from_hex),
+    (lambda form: form.has_digit and may_be_hexadecimal(form.text), _HEX, _from_hex),
     (lambda form: "\\" in form.odd, _ESCAPE, _from_escape),
-    (lambda form: has_long_run(form.text) and _CAPITAL.search(form.text) is not None, _BASE64, _from_base64),
+    (_may_be_base64, _BASE64, _from_base64),
 )
 """What shows that something may be encoded, what it looks like, and how to read it."""

@@ -51,8 +51,7 @@ def over_forms(forms: Sequence[Form], finder: Callable[[Form], Iterable[Found]])
     """Run a finder over every form of a text and return what it found, in places of the text itself."""
     if len(forms) == 1:
         return merged(finder(forms[0]))
-    found = set()
-    for form in forms:
-        for part in finder(form):
-            found.add(Found(*form.span(part.start, part.end), part.type))
+    found = dict.fromkeys(
+        Found(*form.span(part.start, part.end), part.type) for form in forms for part in finder(form)
+    )  # ordered, so that of two that stand in the same place the same one wins on every run
     return merged(found)

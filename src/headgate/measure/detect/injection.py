@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from operator import eq
 
-from headgate.measure.text import Form, forms, odd_signs
+from headgate.measure.signs import odd_signs
+from headgate.measure.text import Form, forms
 
 from .leaking import LEAKING
 from .roleplay import ROLEPLAY
@@ -19,12 +21,19 @@ from .rules import Rule, expand
 from .takeover import TAKEOVER
 from .tongues import SHAPES, TONGUES
 
-_MARKS = tuple((mark, index, odd_signs(mark)) for index, shape in enumerate(SHAPES) for mark in shape.triggers)
-_PLAIN_MARKS = tuple((mark, index) for mark, index, needs in _MARKS if not needs)
+_HEADINGS = tuple((mark, i) for i, shape in enumerate(SHAPES) if shape.pattern.endswith(":") for mark in shape.triggers)
+"""Marks that are words: what makes one the heading of a message is the colon after it."""
+_MARKS = tuple(
+    (mark, i, odd_signs(mark))
+    for i, shape in enumerate(SHAPES)
+    for mark in shape.triggers
+    if (mark, i) not in _HEADINGS
+)
+"""The other marks, each with its signs that prose does not hold. Every shape but a heading has such a sign."""
 _RULES = (*TAKEOVER, *ROLEPLAY, *LEAKING, *TONGUES)
 
 _WORDS = re.compile(r"[^\W_]+")
-_PLAIN = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()} | {"'": None})
+_PLAIN = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
 _ANY_WORDS = re.compile(r"\(\?:\\w\+ \)\{0,(\d+)\}")
 _WINDOW = 120
 """How many words apart two weak signs may stand and still add up."""
@@ -55,28 +64,27 @@ def find_injection(text: str) -> Injection:
 def _score(form: Form) -> Injection:
     if form.name == "squeezed":
         return _combined(_squeezed_hits(form.text))
-    lowered = form.text.lower()
-    words = _words(lowered)
-    triggered = _triggers().keys() & set(words)
+    words = _words(form.text)
     hits: list[tuple[Rule, int]] = []
-    if triggered:
+    if triggered := _triggering().intersection(words):
         plain = f" {' '.join(_unrepeated(words))} "
         for index in sorted({index for word in triggered for index in _triggers()[word]}):
             rule, pattern = _patterns()[index]
             if match := pattern.search(plain):
                 hits.append((rule, plain.count(" ", 0, match.start())))
-    for index in sorted(_marked(lowered, form.odd)):
-        rule, pattern = _shapes()[index]
-        if match := pattern.search(form.text):
-            hits.append((rule, len(_WORDS.findall(form.text[max(0, match.start() - 4096) : match.start()]))))
+    if form.odd or ":" in form.text:
+        for index in sorted(_marked(form.text.lower(), form.odd)):
+            rule, pattern = _shapes()[index]
+            if match := pattern.search(form.text):
+                hits.append((rule, len(_WORDS.findall(form.text[max(0, match.start() - 4096) : match.start()]))))
     return _combined(hits) if hits else NONE
 
 
 def _marked(lowered: str, odd: frozenset[str]) -> set[int]:
     """Return the shapes whose marks a text holds; a mark of odd signs is looked for only where all of them are."""
-    found = {index for mark, index in _PLAIN_MARKS if mark in lowered}
+    found = {index for mark, index in _HEADINGS if mark in lowered} if ":" in lowered else set[int]()
     if odd:
-        found |= {index for mark, index, needs in _MARKS if needs and needs <= odd and mark in lowered}
+        found |= {index for mark, index, needs in _MARKS if needs <= odd and mark in lowered}
     return found
 
 
@@ -100,21 +108,23 @@ def _combined(hits: Iterable[tuple[Rule, int]]) -> Injection:
     return best
 
 
-def _words(lowered: str) -> list[str]:
-    """Return the words of a text, apostrophes dropped: `don't` is `dont`, and a quoted word is the word."""
-    if lowered.isascii():
-        return lowered.translate(_PLAIN).split()
-    return _WORDS.findall(lowered.replace("'", "").replace("’", ""))
+def _words(text: str) -> list[str]:
+    """Return the words of a text in small letters, apostrophes dropped: `don't` is `dont`, quotes are too."""
+    if text.isascii():
+        return text.encode("ascii").translate(_PLAIN, b"'").decode("ascii").split()
+    return _WORDS.findall(text.lower().replace("'", "").replace("’", ""))
 
 
 def _unrepeated(words: list[str]) -> list[str]:
     """Drop immediate repeats: padding by repetition neither hides a phrase nor costs time."""
+    if True not in map(eq, words, words[1:]):
+        return words
     return [word for word, before in zip(words, ["", *words], strict=False) if word != before]
 
 
 def _squeezed_hits(text: str) -> list[tuple[Rule, int]]:
     """Search letters that were spaced out so evenly that nothing shows where words end: rules lose their spaces."""
-    plain = "".join(_words(text.lower()))
+    plain = "".join(_words(text))
     return [(rule, 0) for rule, pattern in _squeezed() if rule.weight >= 0.5 and pattern.search(plain)]
 
 
@@ -139,6 +149,11 @@ def _squeezed() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
         )
 
     return tuple((rule, re.compile(tight(expand(rule.pattern)))) for rule in _RULES)
+
+
+@cache
+def _triggering() -> frozenset[str]:
+    return frozenset(_triggers())
 
 
 @cache

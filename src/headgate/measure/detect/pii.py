@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from headgate.measure.signs import digits_in_a_row, letters_before_digits
 from headgate.measure.text import Form, forms
 
 from .found import Found, over_forms
@@ -32,6 +33,8 @@ _SSN_WORDS = re.compile(r"\b(?:ssn|social security)\b", re.I)
 _SSN_SAID = re.compile(r"\b(?:ssn|social security)\b\D{0,30}((?!000|666|9)\d{9})(?!\d)", re.I)
 _IPV4 = re.compile(r"\d(?<![\w.-].)(?<!\d[,/].)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_DOTS = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")
+_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _NATIONAL = re.compile(r"(?<![\w-])[A-Za-z]{0,3}\d(?:[ ./-]?[\dA-Za-z]){6,17}(?![\w-])")
 _PREFIXES = re.compile(
     r"4|5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720|3[47]|30[0-5]|309|3[689]|6011|64[4-9]|65|35|2131|1800"
@@ -58,11 +61,16 @@ def find_pii(text: str, types: Sequence[str] = PII_TYPES, national: Sequence[str
     """
 
     def finder(form: Form) -> list[Found]:
+        if not form.odd:
+            return []
         plain = form.text
         found = list(_emails(plain)) if "@" in form.odd and "EMAIL" in types and "@" in plain else []
-        if form.has_digit and _DIGIT.search(plain):
-            found += [part for name in types if name in _NUMBERS for part in _NUMBERS[name](plain)]
-            if "PHONE" in types:
+        if form.has_digit and (plain.isascii() or _DIGIT.search(plain)):
+            row = digits_in_a_row(plain)
+            for name in types:
+                if name in _NUMBERS and row >= _LEAST[name]:
+                    found += _NUMBERS[name](plain)
+            if "PHONE" in types and row >= _LEAST["PHONE"]:
                 found += find_phones(plain, found)
             if national:
                 found += _national(plain, national)
@@ -106,6 +114,8 @@ def _is_card(written: str, text: str, at: int) -> bool:
 
 
 def _ibans(text: str) -> Iterator[Found]:
+    if not letters_before_digits(text):
+        return
     for match in _IBAN.finditer(text):
         start = match.start() - 2
         country = text[start : start + 2].upper()
@@ -142,9 +152,9 @@ def _ssns(text: str) -> Iterator[Found]:
 
 
 def _ips(text: str) -> Iterator[Found]:
-    if text.count(".") > 2:
+    if _DOTS.search(text):
         yield from _addresses(_IPV4, text)
-    if text.count(":") > 1:
+    if _COLONS.search(text):
         yield from _addresses(_IPV6, text)
 
 
@@ -177,3 +187,5 @@ _NUMBERS: dict[str, Callable[[str], Iterator[Found]]] = {
     "SSN": _ssns,
     "IP": _ips,
 }
+_LEAST = {"CARD": 12, "IBAN": 2, "SSN": 9, "IP": 1, "PHONE": 6}
+"""How many digits in a row each has at least."""

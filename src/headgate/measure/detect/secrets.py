@@ -16,7 +16,8 @@ from itertools import pairwise
 from typing import Any
 
 from headgate.kernel import plugins
-from headgate.measure.text import Form, forms, has_long_run
+from headgate.measure.signs import has_long_run
+from headgate.measure.text import Form, forms
 
 from .found import Found, over_forms
 
