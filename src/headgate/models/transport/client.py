@@ -134,7 +134,7 @@ class _Exchange(AbstractAsyncContextManager[Reply]):
         self._pieces = _Pieces(connection)
         if connection.headers.get("content-encoding", "identity") != "identity":
             self._pieces.unreadable = odd("sent a compressed answer, which was not asked for")
-        return Reply(connection.status, connection.headers, self._pieces)
+        return Reply(connection.status, connection.headers, self._pieces, connection.ended)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

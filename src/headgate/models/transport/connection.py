@@ -89,6 +89,10 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return found
 
+    def ended(self) -> bool:
+        """Whether the whole body has come and has been taken."""
+        return self._complete and not self._pieces
+
     def release(self) -> bool:
         """End the call. Returns whether the connection can carry another one; if not, it is cut at once."""
         self.busy = False

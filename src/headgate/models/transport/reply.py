@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+
+from msgspec import Struct
 
 from headgate.models.call import ProviderError
 
@@ -22,13 +24,16 @@ class Limits:
 PATIENCE = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: HTTP status, headers with lower-case names, and the body, whole or piece by piece."""
+class Reply(Struct, frozen=True):
+    """What came back: HTTP status, headers with lower-case names, and the body, whole or piece by piece.
+
+    ended: whether nothing of the body is left, as far as that is known without waiting.
+    """
 
     status: int
     headers: Mapping[str, str]
     pieces: AsyncIterator[bytes]
+    ended: Callable[[], bool] = lambda: False
 
     async def read(self, limit: int = MAX_BYTES) -> bytes:
         """Return the whole body. Raises ProviderError when it is longer than `limit`."""

@@ -326,6 +326,7 @@ class BedrockConverse:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
+    chunk = staticmethod(msgspec.json.Decoder().decode)
     error_of = staticmethod(error_of)
     parser = FrameParser
 

@@ -332,6 +332,7 @@ class GeminiContents:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
+    chunk = staticmethod(msgspec.json.Decoder().decode)
     error_of = staticmethod(error_of)
     parser = EventParser
 

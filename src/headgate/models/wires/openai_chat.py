@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from headgate.kernel import Usage
 from headgate.models.call import Call, Delta, End, ProviderError
 from headgate.models.prices import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import failure
+
+from ._openai_chunks import Said, chunk_of
 
 OURS = frozenset({"max_sentences", "headgate"})
 """Parameters of ours in a body, kept from foreign providers."""
@@ -70,6 +74,8 @@ class StreamDecoder:
 
     def feed(self, chunk: Any) -> Delta | None:
         """Take one decoded chunk; return what it brought, if anything. Raises ProviderError for an error mid-stream."""
+        if type(chunk) is Said:
+            return self._words(chunk)
         refuse_error(chunk)
         try:
             return self._feed(chunk)
@@ -94,6 +100,22 @@ class StreamDecoder:
                 found = found or Delta()
         self.reason = self._choices[0].reason
         return found
+
+    def _words(self, chunk: Said) -> Delta | None:
+        """Take a chunk that has words and nothing else, as `_feed` would."""
+        if chunk.model:
+            self._seen["model"] = chunk.model
+        if chunk.system_fingerprint:
+            self._seen["system_fingerprint"] = chunk.system_fingerprint
+        if chunk.service_tier is not UNSET:
+            self._extra["service_tier"] = chunk.service_tier
+        if chunk.obfuscation is not UNSET:
+            self._extra["obfuscation"] = chunk.obfuscation
+        first, delta = self._choices[0], chunk.choices[0].delta
+        self.reason = first.reason
+        if delta.role is not None:
+            first.message["role"] = delta.role
+        return first.add(delta.content or "", delta.reasoning_content or "", False)
 
     def end(self) -> End:
         """Return how it ended. Raises ProviderError when the stream stopped without a finish reason."""
@@ -141,6 +163,10 @@ class _Choice:
             elif key != "content":
                 _merge(self.message, key, value)
                 more = more or (bool(value) and key != "role")
+        return self.add(text, reasoning, more)
+
+    def add(self, text: str, reasoning: str, more: bool) -> Delta | None:
+        """Keep what was said; return it as a delta. more: something else came with it."""
         if text:
             self.text.append(text)
         if reasoning:
@@ -249,6 +275,7 @@ class OpenAIChat:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
+    chunk = staticmethod(chunk_of)
     error_of = staticmethod(error_of)
     parser = EventParser
 
