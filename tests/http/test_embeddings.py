@@ -91,12 +91,13 @@ def test_a_text_that_a_guard_stops_is_refused_by_its_place(server: Any, client: 
         ({"dimensions": 256}, "do not have 256 dimensions (leave it out, or send 1024"),
         ({"dimensions": "many"}, "dimensions must be a whole number"),
         ({"encoding_format": "hex"}, "encoding_format is 'hex'"),
+        ({"retrieval": ["retrieval/handbook"]}, "retrieval must be the name of a retrieval"),
         ({"retrieval": "retrieval/other"}, "has no retrieval 'retrieval/other' (one of retrieval/handbook)"),
         ({"model": "desk"}, "retrieves nothing, so it embeds nothing"),
     ],
     ids=[
         "nothing", "none", "empty", "one-empty", "a-number", "too-many", "tokens", "many-tokens", "dimensions",
-        "no-dimensions", "encoding", "retrieval", "no-retrieval",
+        "no-dimensions", "encoding", "retrieval-list", "retrieval", "no-retrieval",
     ],
 )  # fmt: skip
 def test_what_cannot_be_embedded_is_refused_by_name(server: Any, body: dict[str, Any], words: str) -> None:

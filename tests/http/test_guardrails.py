@@ -96,11 +96,15 @@ def test_other_releases_are_addressed_as_in_a_chat(server: Any, do: Callable[...
         ({"model": "support", "messages": [{"role": "user", "content": 7}]}, 400, "messages[0].content must be"),
         ({"model": "support", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
          400, "messages[0].content[0] is not text"),
+        ({"model": "support", "messages": [{"role": "user", "content": [{"type": "image_url", "text": "x"}]}]},
+         400, "messages[0].content[0] is not text"),
+        ({"model": "support", "messages": [{"role": ["user"], "content": "x"}]}, 400, "messages[0] has no role"),
+        ({"model": "support", "messages": [{"role": "user", "content": "x", "tool_calls": 1}]}, 400, "tool_calls must"),
         ({"model": "support", "input": 7}, 400, "input must be a text"),
         ({"model": "support", "input": "x", "messages": []}, 400, "either"),
     ],
     ids=["no-model", "no-such-app", "no-app", "nothing", "no-messages", "too-many", "no-message", "role", "number",
-         "picture", "input-number", "both"],
+         "picture", "caption", "role-list", "calls", "input-number", "both"],
 )  # fmt: skip
 def test_what_cannot_be_checked_is_refused_in_openais_words(server: Any, body: Any, status: int, said: str) -> None:
     found, answer, _ = server.request("POST", PATH, body)

@@ -56,8 +56,8 @@ _SETTINGS = ("reasoning_effort", "verbosity", "service_tier")
 _MEASURES = ("messages", "stop", "logit_bias", "modalities", "reasoning_effort", "verbosity", "service_tier", "seed")
 _UNREAD = _OURS.union(_MEASURES)
 _WORDED = (str, dict, list)
-_CHECKED = frozenset({"store", *_TOOLS, "audio", "modalities"})
-"""Fields that most requests lack, looked for together."""
+_PLAIN = _OURS | {"temperature", "top_p", "stop", "seed", "n", "presence_penalty", "frequency_penalty", "logit_bias"}
+"""Fields that are only numbers and marks, or that are never sent on; a body that has no others needs no closer look."""
 
 
 def carried(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def check_carried(body: Mapping[str, Any], policy: Policy) -> None:
             "who answers, where and for how much is for the release to say; defaults of a provider may set it",
             code="field_refused",
         )
-    if not _CHECKED.isdisjoint(body):
+    if not _PLAIN.issuperset(body):
         _check_fields(body, policy)
     if len(policy.accept) < len(_KINDS):
         for index, place, kind in _parts(body):
@@ -121,7 +121,8 @@ def _check_tools(body: Mapping[str, Any], policy: Policy) -> None:
                 "offer functions, and run them where you call from",
                 code="field_refused",
             )
-        _check_function(tool.get(kind), f"tools[{index}].{kind}")
+        if isinstance(tool, dict):
+            _check_function(tool.get(kind), f"tools[{index}].{kind}")
     functions = body.get("functions")
     for index, function in enumerate(functions if isinstance(functions, list) else ()):
         _check_function(function, f"functions[{index}]")

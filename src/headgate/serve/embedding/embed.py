@@ -155,6 +155,8 @@ def _retriever(snapshot: Snapshot, name: Any) -> Retriever:
             hint = f"name one in `retrieval`: {', '.join(sorted(known))}"
             raise InvalidInput(f"the retrievals of {snapshot.app!r} embed differently", hint)
         return first
+    if not isinstance(name, str):
+        raise InvalidInput("retrieval must be the name of a retrieval", f"one of {', '.join(sorted(known))}")
     if name not in known:
         raise InvalidInput(f"{snapshot.app!r} has no retrieval {name!r}", f"one of {', '.join(sorted(known))}")
     return known[name]

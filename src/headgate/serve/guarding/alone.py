@@ -15,6 +15,7 @@ from typing import Any, Literal
 from headgate.guard import Guard, Nested, Outcome, gravest
 from headgate.kernel import Answer, HeadgateError, InvalidInput, Request, Unavailable, Verdict
 from headgate.serve.budget import Lease
+from headgate.serve.contract import check_beside
 from headgate.serve.journey import Journey, TurnedAway
 from headgate.serve.money.draw import count, settle
 from headgate.serve.record import record
@@ -27,6 +28,7 @@ from .aside import aside
 Side = Literal["input", "output"]
 _GUARDS = Destination("guards")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_TEXTS = ("text", "input_text", "output_text")
 _MOST = 1000
 _INLINE = 8_192
 """Characters that are looked at in place; more are looked at off the event loop."""
@@ -96,14 +98,20 @@ def _check_body(body: Mapping[str, Any]) -> None:
         raise InvalidInput(f"messages holds more than {_MOST} messages")
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
-        if role not in _ROLES:
+        if not isinstance(role, str) or role not in _ROLES:
             raise InvalidInput(f"messages[{index}] has no role that is known", f"one of {', '.join(sorted(_ROLES))}")
         content = message.get("content")
         if not isinstance(content, str | list | None):
             raise InvalidInput(f"messages[{index}].content must be text or a list of parts")
         for place, part in enumerate(content if isinstance(content, list) else ()):
-            if not (isinstance(part, dict) and isinstance(part.get("text"), str)):
+            if not _readable(part):
                 raise InvalidInput(f"messages[{index}].content[{place}] is not text", "guards read text only")
+        check_beside(message, f"messages[{index}]")
+
+
+def _readable(part: Any) -> bool:
+    """Whether a part is text and nothing beside it: a picture with a caption has not been looked at."""
+    return isinstance(part, dict) and part.get("type", "text") in _TEXTS and isinstance(part.get("text"), str)
 
 
 async def _looked(journey: Journey) -> list[_Looked]:
