@@ -30,6 +30,10 @@ _LETTERS_AND_DIGITS = _kinds(a=ascii_letters, _0=digits)
 _LEET = _kinds(a=ascii_letters, _0=digits + "@$", _1="!|+")
 _LONG = b"x" * 12
 _LONG_RUN = re.compile(r"(?:[\w+/-]{0,11}+(?![\w+/-])[^\w+/-]++)*+[\w+/-]{12}")
+# A pattern that begins with a rare sign is found at the speed of a search for that sign.
+_DIGIT_AT_LETTER = re.compile(rb"0(?:a|(?<=a0))")
+_SIGN_IN_WORD = re.compile(rb"1(?<=a1)a")
+_TWO_AND_TWO = re.compile(rb"0(?<=aa0)0")
 _SPACED = re.compile(rb" x {1,6}x {1,6}x")
 _SPACED_ANY = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
 
@@ -67,7 +71,7 @@ def may_be_leet(text: str) -> bool:
     if not text.isascii():
         return True
     kinds = text.encode("ascii").translate(_LEET)
-    return b"0a" in kinds or b"a0" in kinds or b"a1a" in kinds
+    return _DIGIT_AT_LETTER.search(kinds) is not None or _SIGN_IN_WORD.search(kinds) is not None
 
 
 def digits_in_a_row(text: str) -> int:
@@ -79,4 +83,6 @@ def digits_in_a_row(text: str) -> int:
 
 def letters_before_digits(text: str) -> bool:
     """Whether two digits follow two letters, as at the beginning of an account's number."""
-    return not text.isascii() or b"aa00" in text.encode("ascii").translate(_LETTERS_AND_DIGITS)
+    if not text.isascii():
+        return True
+    return _TWO_AND_TWO.search(text.encode("ascii").translate(_LETTERS_AND_DIGITS)) is not None

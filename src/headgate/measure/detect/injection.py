@@ -66,9 +66,11 @@ def _score(form: Form) -> Injection:
         return _combined(_squeezed_hits(form.text))
     words = _words(form.text)
     hits: list[tuple[Rule, int]] = []
-    if triggered := _triggering().intersection(words):
+    known = _vocabulary().intersection(words)
+    called = {index for word in known for index in _triggers().get(word, ()) if not _needs()[index].isdisjoint(known)}
+    if called:
         plain = f" {' '.join(_unrepeated(words))} "
-        for index in sorted({index for word in triggered for index in _triggers()[word]}):
+        for index in sorted(called):
             rule, pattern = _patterns()[index]
             if match := pattern.search(plain):
                 hits.append((rule, plain.count(" ", 0, match.start())))
@@ -152,8 +154,15 @@ def _squeezed() -> tuple[tuple[Rule, re.Pattern[str]], ...]:
 
 
 @cache
-def _triggering() -> frozenset[str]:
-    return frozenset(_triggers())
+def _vocabulary() -> frozenset[str]:
+    """Return every word that some rule asks for."""
+    return frozenset(_triggers()).union(*_needs())
+
+
+@cache
+def _needs() -> tuple[frozenset[str], ...]:
+    """Return for each rule, by its place, the words of which a match holds one: its triggers when it says no others."""
+    return tuple(frozenset(_plainly(rule.needs or str(rule.triggers))) for rule in _RULES)
 
 
 @cache
@@ -161,6 +170,10 @@ def _triggers() -> dict[str, tuple[int, ...]]:
     """Return the rules, by their place, that each word calls up."""
     found: dict[str, list[int]] = {}
     for index, rule in enumerate(_RULES):
-        for word in str(rule.triggers).split():
-            found.setdefault(word.replace("'", ""), []).append(index)
+        for word in _plainly(str(rule.triggers)):
+            found.setdefault(word, []).append(index)
     return {word: tuple(places) for word, places in found.items()}
+
+
+def _plainly(words: str) -> list[str]:
+    return words.replace("'", "").split()

@@ -39,6 +39,7 @@ LEAKING: tuple[Rule, ...] = (
         r" (?:(?:ignore|disregard|circumvent|violate) (?:the |all |any |every |your )*(?:\w+ )?(?:policy|policies)|"
         "override (?:the |all |any )*(?:safety|content|security|usage|moderation) (?:policy|policies)|(?:without|"
         "not|stop|no longer|ignore) (?:following |follow |or follow )?the handbook) ",
+        "ignore disregard circumvent violate override without not stop no",
     ),
     Rule(
         "authority-claim", "bypass", 0.45,
@@ -78,6 +79,7 @@ LEAKING: tuple[Rule, ...] = (
         " (?:print|reveal|output|dump|leak|recite|disclose|display|expose|show me|"
         r"tell me) <gap3>your (?:\w+ )?(?:instructions|directives|programming|configuration)(?! (?:for|on|to|about|"
         "regarding|how)) ",
+        "instructions directives programming configuration",
     ),
     Rule(
         "what-are-your-instructions", "exfiltration", 0.5,
@@ -90,6 +92,7 @@ LEAKING: tuple[Rule, ...] = (
         " (?:repeat|print|output|show|copy|write|recite|return) (?:back )?(?:everything|all|the (?:text|words|"
         r"lines?|content|sentences?)|what (?:is|was)) (?:\w+ ){0,4}(?:above|before this|preceding)| what (?:is|was|"
         r"were|are) (?:written|said|stated|at|the \d+ sentences|the text) (?:\w+ ){0,6}(?:above|beginning|before) ",
+        "repeat print output show copy write recite return what",
     ),
     Rule(
         "starting-with", "exfiltration", 0.4,
@@ -108,6 +111,7 @@ LEAKING: tuple[Rule, ...] = (
         "decode decrypt translate unscramble decipher base64 rot13 hex string text",
         " (?:decode|decrypt|unscramble|decipher|translate|base64|rot13) <gap12>(?:and|then|"
         r"afterwards) (?:\w+ ){0,2}(?:follow|execute|carry out|obey|act on|perform|run|comply) ",
+        "decode decrypt unscramble decipher translate base64 rot13",
     ),
     Rule(
         "decode-first", "smuggling", 0.6,
@@ -132,6 +136,7 @@ LEAKING: tuple[Rule, ...] = (
         "act-on-line", "smuggling", 0.3,
         "act obey follow",
         " (?:act on|obey|follow) (?:the )?(?:line|order|command|instructions?) (?:of|in|at|inside|below) ",
+        "line order command instruction instructions",
     ),
     Rule(
         "not-from-sources", "bypass", 0.5,
@@ -139,5 +144,6 @@ LEAKING: tuple[Rule, ...] = (
         " (?:(?:do not|don't|don'nt|dont|not) (?:look in|use|answer (?:the |this )?question (?:according to|from|"
         r"by)) (?:\w+ ){0,2}(?:documents?|articles?|context)|by your own knowledge and not|"
         "do not answer this question but|not answer (?:the|this) question) ",
+        "look use answer knowledge",
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ ROLEPLAY: tuple[Rule, ...] = (
         "now henceforth point",
         " (?:from now on|henceforth|from this point (?:on|forward)|starting (?:from )?now) <gap3>(?:you (?:will|"
         "must|are going to|shall|should|are|only|have to|obey|act)|act|behave|respond|answer|roleplay|pretend) ",
+        "you act behave respond answer roleplay pretend",
     ),
     Rule("do-anything-now", "jailbreak", 0.9, "anything", " do any ?thing now "),
     Rule(
@@ -51,6 +52,7 @@ ROLEPLAY: tuple[Rule, ...] = (
         BOUNDS,
         " <bot><gap7>(?:no|without|zero|lacks|free of|free from|freed from|ignores?|unbound by|"
         "disregards) <kind>{0,5}<bound>",
+        "no without zero lacks free freed ignore ignores unbound disregards",
     ),
     Rule(
         "you-without-rules", "jailbreak", 0.65,
@@ -68,6 +70,7 @@ ROLEPLAY: tuple[Rule, ...] = (
         r"your )+<kind>{0,4}(?:ethical|moral|openai|openai's|programmed|content|safety|legal) (?:\w+ )?(?:rules|"
         "restrictions|guidelines|filters?|policies|principles|standards|constraints|limitations|boundaries|"
         "censorship) ",
+        "ethical moral openai openai's programmed content safety legal",
     ),
     Rule(
         "answer-without-filter", "jailbreak", 0.6,
@@ -75,6 +78,7 @@ ROLEPLAY: tuple[Rule, ...] = (
         " (?:respond|answer|reply|speak|act|talk|behave|comply) <gap4>(?:without|with no|with zero|"
         "ignoring) <kind>{0,4}(?:filters?|restrictions?|censorship|guidelines?|guardrails|morals|limits|"
         "limitations|warnings|rules) ",
+        "respond answer reply speak act talk behave comply",
     ),
     Rule(
         "ignores-policies", "jailbreak", 0.6,

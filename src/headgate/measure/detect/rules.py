@@ -13,13 +13,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A phrase: its family, how much it says (0 … 1), and the words or marks without which it cannot match."""
+    """A phrase: its family, how much it says (0 … 1), and the words or marks of which one calls it up.
+
+    needs: further words, whole ones, of which every match of the pattern holds one; '' when that would spare little.
+    """
 
     name: str
     family: str
     weight: float
     triggers: str | tuple[str, ...]
     pattern: str
+    needs: str = ""
 
 
 def expand(pattern: str) -> str:
@@ -51,6 +55,17 @@ BOUNDS = (
     "warnings guardrails safeguards"
 )
 """Trigger words of `<bound>`."""
+
+INSTRUCTIONS = (
+    "instruction instructions directions directive directives guideline guidelines guidance prompt prompts command "
+    "commands programming orders"
+)
+"""The words of `<instruction>`."""
+RULES = (
+    "rule rules restriction restrictions constraint constraints policies policy protocol protocols safeguard "
+    "safeguards guardrail guardrails filter filters training"
+)
+"""The words of `<rule>`."""
 
 GROUPS = {
     "quiet": (

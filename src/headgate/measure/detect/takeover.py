@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from .rules import VERBS, Rule
+from .rules import INSTRUCTIONS, RULES, VERBS, Rule
 
 TAKEOVER: tuple[Rule, ...] = (
-    Rule("override-instructions", "override", 0.9, VERBS, " <verb><quiet>{0,5}<strong><quiet>{0,5}<instruction>"),
+    Rule(
+        "override-instructions", "override", 0.9,
+        VERBS, " <verb><quiet>{0,5}<strong><quiet>{0,5}<instruction>",
+        INSTRUCTIONS,
+    ),
     Rule(
         "override-instructions-given", "override", 0.8,
         VERBS,
         " <verb><quiet>{0,4}<instruction>(?:above|before|previously|prior|(?:that )?(?:you|i|we|were) (?:got|were|"
         "received|have|had|was|gave|given|been)|given|so far) ",
+        INSTRUCTIONS,
     ),
     Rule(
         "override-rules", "override", 0.7,
         "ignore ignores ignoring disregard forget break violate following obey",
         " (?:ignor(?:e|es|ing)|disregard|forget|break|violate|stop (?:following|obeying)|(?:do not|"
         "don't) (?:follow|obey)) <quiet>{0,5}<strong><quiet>{0,5}<rule>",
+        RULES,
     ),
     Rule(
         "override-given-rules", "override", 0.7,
         "following obeying ignore disregard",
         " (?:stop (?:following|obeying)|ignore|disregard) <quiet>{0,3}(?:<rule>|"
         "<instruction>)(?:that )?(?:you (?:were|have been|got)|given|set)",
+        f"{RULES} {INSTRUCTIONS}",
     ),
     Rule(
         "override-everything", "override", 0.7,
@@ -46,6 +53,7 @@ TAKEOVER: tuple[Rule, ...] = (
         "these) (?:of )?(?:the )?(?:(?:previous|prior|preceding|above|earlier|past|provided|given|"
         r"former) )+(?:and )?(?:\w+ )?(?:context|contexts|conversations?|texts?|content|information|tasks?|"
         "assignments?|data|input|documents?|articles?) ",
+        "previous prior preceding above earlier past provided given former",
     ),
     Rule(
         "override-assignments", "override", 0.6,
@@ -64,6 +72,8 @@ TAKEOVER: tuple[Rule, ...] = (
         "instructions?) (?:now )?follow|focus on (?:your|the|this) new task|(?:change|update|replace|"
         "rewrite) your (?:instructions?|rules|programming|prompt)|your instructions are now|(?:we|and) (?:start|"
         "begin) (?:over )?with a new task) ",
+        "instruction instructions task tasks role objective goal mission job purpose rule rules order orders directive "
+        "directives programming prompt",
     ),
     Rule(
         "no-longer-bound", "override", 0.65,
