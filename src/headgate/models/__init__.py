@@ -1,6 +1,6 @@
 """Floor 2: whatever answers: providers that chat, runtimes that predict, embedders, their prices and wires."""
 
-from .call import Call, Delta, End, Provider, ProviderError
+from .call import Call, Delta, End, Provider, ProviderError, joined
 from .edge import Asked, Edge, StreamEncoder
 from .embed import EmbedCall, Embedder, Embeds, Vectors
 from .facts import STRICT, FactName, Facts, Feature, Strictness, TargetName, facts_of, stays_inside, told, weaker
@@ -30,7 +30,7 @@ __all__ = [
     "Embeds", "End", "FactName",
     "Facts", "Feature", "Prediction", "Predictor", "Price", "PrivateHosts", "Provider", "ProviderError", "Providers",
     "Quote", "Scripted", "ScriptedOptions", "StreamEncoder", "Strictness", "TargetName", "Tokens", "Vectors",
-    "bound",
-    "bound_tokens", "compile_prices", "content_words", "cost", "dearest", "facts_of", "listed_cost", "load_model",
+    "bound", "bound_tokens", "compile_prices", "content_words", "cost", "dearest", "facts_of", "joined", "listed_cost",
+    "load_model",
     "nearest_example", "output_limit", "private_hosts", "quote", "sentences", "stays_inside", "told", "weaker", "words",
 ]  # fmt: skip

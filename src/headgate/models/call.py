@@ -5,7 +5,7 @@ Called by `serve`, which builds calls and reads events; providers implement `Pro
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct, field
@@ -52,6 +52,24 @@ class End(Struct, frozen=True, gc=False):
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+def joined(events: Sequence[Delta | End]) -> list[Delta | End]:
+    """Return events that came together as few: one delta for all that is said before the next thought, or the end."""
+    found: list[Delta | End] = []
+    reasoning: list[str] = []
+    text: list[str] = []
+    for event in events:
+        if isinstance(event, End):
+            if reasoning or text:
+                found.append(Delta("".join(text), "".join(reasoning)))
+            return [*found, event]
+        if event.reasoning and any(text):
+            found.append(Delta("".join(text), "".join(reasoning)))
+            reasoning, text = [], []
+        reasoning.append(event.reasoning)
+        text.append(event.text)
+    return [*found, Delta("".join(text), "".join(reasoning))] if text else found
+
+
 class ProviderError(Unavailable):
     """A provider did not answer.
 
@@ -94,7 +112,11 @@ class Provider(Protocol):
         ...
 
     def chat(self, call: Call) -> AsyncIterator[Delta | End]:
-        """Answer. Raises ProviderError; close the iterator (`contextlib.aclosing`) to cancel the call upstream."""
+        """Answer. Raises ProviderError; close the iterator (`contextlib.aclosing`) to cancel the call upstream.
+
+        An iterator may have a method `together`, a coroutine that waits as `anext` does but returns all events that
+        have come at the same time; who uses it uses nothing else, and need not close the iterator after the end.
+        """
         ...
 
     async def close(self) -> None:

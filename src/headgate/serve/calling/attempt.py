@@ -7,14 +7,14 @@ ProviderError. Cancelling the task cancels the call upstream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from msgspec import Struct
 
 from headgate.kernel import HeadgateError, Passage, Usage
-from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost
+from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost, joined
 from headgate.serve.journey import Journey
 
 from .breaker import Admission, Outcome
@@ -26,6 +26,7 @@ _CLOSE_S = 1.0
 _NEVER = float("inf")
 Hear = Callable[[Delta], Awaitable[None]]
 """Takes what a model says while it says it."""
+Come = Callable[[], Awaitable[Sequence[Delta | End]]]
 _UNPAID = frozenset({"provider_rejected", "provider_auth", "provider_rate_limit"})
 """Failures that cost nothing: the call was refused, or never made."""
 _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limit"})
@@ -104,25 +105,31 @@ class Attempt:
             deadline = self.until
             self.hurried = deadline - began < total_s / 2
         first_s, idle_s = (link.first_token_s, link.idle_s) if plan.stream else (None, None)
-        stream: Any = None
+        stream = come = end = None
         try:
             stream = self._called(deadline - began)
+            come = getattr(stream, "together", None)
             with Deadline(loop, deadline if first_s is None else min(deadline, began + first_s)) as limit:
-                while not isinstance(event := await self._next(stream), End):
-                    self.begun = self.begun or bool(event.text or event.reasoning)
-                    self.characters += len(event.text) + len(event.reasoning)
-                    limit.move(_NEVER)  # whoever hears it may be slow: that is no fault of the target
-                    await hear(event)
-                    limit.move(deadline if idle_s is None else min(deadline, loop.time() + idle_s))
-            self._ended(event)
-            return event
+                while end is None:
+                    for event in await self._next(stream, come):
+                        if isinstance(event, End):
+                            end = event
+                            break
+                        self.begun = self.begun or bool(event.text or event.reasoning)
+                        self.characters += len(event.text) + len(event.reasoning)
+                        limit.move(_NEVER)  # whoever hears it may be slow: that is no fault of the target
+                        await hear(event)
+                        limit.move(deadline if idle_s is None else min(deadline, loop.time() + idle_s))
+            self._ended(end)
+            return end
         except TimeoutError:
             raise self._noted(ProviderError(f"{link.target} took too long", code="provider_timeout")) from None
         except ProviderError as problem:
             raise self._noted(problem) from None
         finally:
             self.finish()
-            await _close(stream)
+            if end is None or come is None:
+                await _close(stream)
 
     def finish(self) -> None:
         """Book what was used, tell the target how it went, give the place back; a second call does nothing."""
@@ -144,13 +151,13 @@ class Attempt:
         except Exception as problem:
             raise _broken(choice.link.target, problem) from problem
 
-    async def _next(self, stream: Any) -> Delta | End:
-        """Wait for the next event; the time counts as the provider's."""
+    async def _next(self, stream: Any, come: Come | None) -> Sequence[Delta | End]:
+        """Wait for the next event, and take all that come with it; the time counts as the provider's."""
         target = self.choice.link.target
         began = self.journey.micros()
         self.sent = self.unsure = True
         try:
-            event = await anext(stream)
+            events = [await anext(stream)] if come is None else await come()
         except StopAsyncIteration:
             raise ProviderError("the answer stopped before its end", code="provider_protocol", retryable=True) from None
         except ProviderError as problem:
@@ -162,9 +169,10 @@ class Attempt:
         finally:
             if self.alone:
                 self.journey.away_us += self.journey.micros() - began
-        if isinstance(event, End) or _is_delta(event):
-            return event
-        raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
+        for event in events:
+            if not isinstance(event, End) and not _is_delta(event):
+                raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
+        return events if len(events) == 1 else joined(events)
 
     def _ended(self, end: End) -> None:
         self.usage, self.reported = end.usage, end.extra.get("usage")

@@ -32,7 +32,7 @@ class Course:
     breaker opens soonest is probed; a rest that the provider asked for is kept, and waited for when it is short.
     """
 
-    __slots__ = ("_again", "_crowded", "_index", "_last", "_made", "_passed", "journey", "plan", "until")
+    __slots__ = ("_again", "_code", "_crowded", "_index", "_last", "_made", "_passed", "journey", "plan", "until")
 
     def __init__(self, journey: Journey, plan: Plan) -> None:
         self.journey, self.plan = journey, plan
@@ -42,8 +42,8 @@ class Course:
         self._made: dict[str, int] = {}
         self._passed: list[Choice] = []
         self._crowded: Crowded | None = None
-        code = str(plan.attempts[-1]["error"]) if plan.attempts else "no_target"
-        self._last = Unanswered("no model could be asked", code=code)
+        self._last: Unanswered | None = None
+        self._code = str(plan.attempts[-1]["error"]) if plan.attempts else "no_target"
 
     async def next(self) -> Attempt | None:
         """Return the next call to make, its place taken; waits for one where places are limited."""
@@ -102,7 +102,7 @@ class Course:
         """Return what to raise when nobody is left: Crowded, wrapped, if nobody was asked for want of a place."""
         if self._crowded is not None and not self._made:
             return TurnedAway(self._crowded)
-        return self._last
+        return self._last or Unanswered("no model could be asked", code=self._code)
 
     async def _enter(self, choice: Choice, again: bool = False) -> Attempt | None:
         link, state = choice.link, choice.state
