@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy.engine import make_url
 
 from headgate.kernel import InvalidInput, SpanRecord, Unavailable
@@ -108,7 +109,7 @@ def test_however_a_trace_is_cut_it_becomes_the_same(spans: Spans, seed: int) -> 
     whole, cut = spans.get("acme", "7" * 32), spans.get("acme", TRACE)
     assert whole is not None
     assert cut is not None
-    assert replace(whole, trace_id=TRACE) == cut
+    assert structs.replace(whole, trace_id=TRACE) == cut
 
 
 def test_an_error_at_the_root_is_an_error(spans: Spans) -> None:

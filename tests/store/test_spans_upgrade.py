@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection, create_engine, inspect, text
 from tests.store.recount import recount, shown
 from tests.store.test_spans_search import indexed

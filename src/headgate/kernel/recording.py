@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+
+class RequestRecord(Struct, frozen=True, gc=False):
     """One row of the span file: a whole request, its stages packed. Money nano-dollars, times microseconds.
 
     `stages`, `payload` and `attributes` are JSON-like; `payload` holds the (masked) conversation, answer and
@@ -42,8 +43,8 @@ class RequestRecord:
     blocked_by: str = ""
     http_status: int = 200
     stages: tuple[Mapping[str, Any], ...] = ()
-    payload: Mapping[str, Any] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = {}
+    attributes: Mapping[str, Any] = {}
 
 
 class Recorder(Protocol):

@@ -7,7 +7,6 @@ is scrubbed of secrets and personal data once more, because the guard that stopp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 from headgate.kernel import Answer, Passage, RequestRecord, text_of
@@ -24,13 +23,14 @@ _STOPPED = frozenset({"block", "error_blocked"})
 
 def record(journey: Journey, answer: Answer, http_status: int = 200) -> None:
     """Hand one request to the recorder; never waits. A recorder that breaks must not take the answer with it."""
-    with suppress(Exception):
+    try:
         journey.runtime.recorder.record(_record(journey, answer, http_status))
+    except Exception:  # noqa: BLE001  plugin call: a recorder counts what it loses itself
+        return
 
 
 def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord:
     request, runtime = journey.request, journey.runtime
-    stopped = next((item.guard for item in answer.verdicts if item.verdict in _STOPPED and not item.observed), "")
     return RequestRecord(
         trace_id=request.id,
         project=runtime.project,
@@ -55,15 +55,21 @@ def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord
         overhead_us=answer.overhead_us,
         attempts=answer.attempts,
         grounding=answer.grounding.value if answer.grounding else None,
-        blocked_by=stopped if answer.status == "blocked" else "",
+        blocked_by=_stopped(answer) if answer.status == "blocked" else "",
         http_status=http_status,
         stages=tuple(
-            {"name": item.name, "start_us": item.start_us, "took_us": item.took_us, "facts": item.facts}
-            for item in answer.stages
+            [
+                {"name": item.name, "start_us": item.start_us, "took_us": item.took_us, "facts": item.facts}
+                for item in answer.stages
+            ]
         ),
         payload=_payload(journey, answer),
         attributes=_attributes(journey, answer),
     )
+
+
+def _stopped(answer: Answer) -> str:
+    return next((item.guard for item in answer.verdicts if item.verdict in _STOPPED and not item.observed), "")
 
 
 def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
@@ -72,15 +78,18 @@ def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
     messages = [message for message in journey.request.messages[-_MESSAGES:] if isinstance(message, dict)]
     asked = _all if not journey.masked else _secrets if "input" in unscrubbed else _nothing
     said = _secrets if "output" in unscrubbed else _nothing
-    return {
+    found: dict[str, Any] = {
         "messages": [kept.message(item, asked) for item in messages],
         "answer": said(answer.text[:_TEXT]),
-        **_beside(answer, said),
-        **({"rejected": said(journey.rejected[:_TEXT])} if journey.rejected else {}),
         "passages": [_passage(item) for item in answer.passages[:_PASSAGES]],
         "citations": list(answer.citations),
         "sentences": [[said(item[0]), *item[1:]] for item in answer.grounding.sentences] if answer.grounding else [],
     }
+    if answer.extra:
+        found |= _beside(answer, said)
+    if journey.rejected:
+        found["rejected"] = said(journey.rejected[:_TEXT])
+    return found
 
 
 def _beside(answer: Answer, said: Callable[[str], str]) -> dict[str, Any]:
@@ -116,7 +125,8 @@ def _all(text: str) -> str:
 def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
     """Return what traces are searched by beside the columns: how it ended, what guards that only observe would have
     done, who routed it, the router's other inputs."""
-    found: dict[str, Any] = {"finish_reason": answer.finish_reason, **_observed(answer)}
+    found: dict[str, Any] = {"finish_reason": answer.finish_reason}
+    _observed(answer, found)
     router = journey.snapshot.router
     if router is None:
         return found
@@ -135,8 +145,9 @@ def _attributes(journey: Journey, answer: Answer) -> Mapping[str, Any]:
     return found
 
 
-def _observed(answer: Answer) -> dict[str, Any]:
-    """Return what observing guards would have done, `observed.input.injection: block`, and that any would have."""
-    would = [item for item in answer.verdicts if item.observed and item.verdict not in ("pass", "skipped")]
-    said = {f"observed.{item.side}.{item.guard}": item.verdict for item in would}
-    return {"observed": True, **said} if said else {}
+def _observed(answer: Answer, found: dict[str, Any]) -> None:
+    """Add what observing guards would have done, `observed.input.injection: block`, and that any would have."""
+    for item in answer.verdicts:
+        if item.observed and item.verdict not in ("pass", "skipped"):
+            found["observed"] = True
+            found[f"observed.{item.side}.{item.guard}"] = item.verdict

@@ -15,8 +15,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
+
+from msgspec.structs import replace
 
 from headgate.kernel import InvalidInput, Recorder, RequestRecord
 from headgate.observe import spans_of

@@ -19,7 +19,8 @@ _LINK = 300
 def message(item: Mapping[str, Any], scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return role and text of a message, with its calls and a reference to each part that is no text."""
     content = item.get("content")
-    kept: dict[str, Any] = {"role": str(item.get("role", ""))[:20], "content": scrub(text_of(content)[:_TEXT])}
+    text = content if isinstance(content, str) else text_of(content)
+    kept: dict[str, Any] = {"role": str(item.get("role", ""))[:20], "content": scrub(text[:_TEXT])}
     if isinstance(content, list):
         others = [part for part in content if isinstance(part, dict) and part.get("type") not in ("text", "refusal")]
         if others:

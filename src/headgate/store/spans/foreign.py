@@ -7,8 +7,9 @@ the first or last span by (time, id). The root, or the earliest span while none 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from headgate.kernel import RequestRecord, SpanRecord
 

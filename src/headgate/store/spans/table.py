@@ -7,7 +7,6 @@ file of their own. Nothing here opens a database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from operator import attrgetter, itemgetter
 from random import getrandbits
 from typing import Any
@@ -56,11 +55,12 @@ def _column(name: str, kind: str) -> C[Any]:
     return C(name, types[kind], nullable=kind.endswith("None"))
 
 
-_SCALARS = tuple(item for item in fields(RequestRecord) if item.name not in {*_PACKED, "project", "trace_id"})
+_KINDS: Mapping[str, str] = RequestRecord.__annotations__
+_SCALARS = tuple(name for name in _KINDS if name not in {*_PACKED, "project", "trace_id"})
 request = Table(
     "request", metadata, C("id", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     C("project_id", Text, nullable=False), C("trace_id", Text, nullable=False),
-    *(_column(item.name, str(item.type)) for item in _SCALARS),
+    *(_column(name, _KINDS[name]) for name in _SCALARS),
     C("attributes", Text, nullable=False), C("text", Text, nullable=False), C("packed", LargeBinary, nullable=False),
     C("payload", LargeBinary, nullable=False),
     PrimaryKeyConstraint("id", name="pk_request").ddl_if(dialect="sqlite"),
@@ -75,12 +75,12 @@ PROJECT, TRACE, AT = (COLUMNS.index(name) for name in ("project_id", "trace_id",
 TEXT, ATTRIBUTES = COLUMNS.index("text"), COLUMNS.index("attributes")
 """Where these stand in a row."""
 Values = tuple[Any, ...]
-_scalars = attrgetter(*(item.name for item in _SCALARS))
-_texts_of = attrgetter("project", "trace_id", *(item.name for item in _SCALARS if str(item.type) == "str"))
+_scalars = attrgetter(*_SCALARS)
+_texts_of = attrgetter("project", "trace_id", *(name for name in _SCALARS if _KINDS[name] == "str"))
 _STAGE = ("name", "start_us", "took_us", "facts")
 """What a stage of ours consists of; such a stage is packed as a list of these values, a half shorter than by name."""
 _stage_of, _OURS = itemgetter(*_STAGE), {len(_STAGE)}
-TEXTS = frozenset(item.name for item in _SCALARS if str(item.type) == "str") | {"trace_id"}
+TEXTS = frozenset(name for name in _SCALARS if _KINDS[name] == "str") | {"trace_id"}
 
 
 def id_from(at: float) -> int:
@@ -170,7 +170,7 @@ def from_row(row: Row[Any]) -> RequestRecord:
         stages=tuple([_long(stage) for stage in packed["stages"]]),
         attributes=packed["attributes"],
         payload=unpack(payload) if payload else {},
-        **{item.name: found[item.name] for item in _SCALARS},
+        **{name: found[name] for name in _SCALARS},
     )
 
 
