@@ -57,7 +57,7 @@ def old_row(record: RequestRecord) -> dict[str, Any]:
         return zlib.compress(json.dumps(value).encode(), 1)
 
     left_out = {"project", "stages", "payload", "attributes"}
-    row = {name: getattr(record, name) for name in record.__slots__ if name not in left_out}
+    row = {name: getattr(record, name) for name in record.__struct_fields__ if name not in left_out}
     said = f"{record.payload['messages'][0]['content']}\n{record.payload['answer']}"
     return {
         **row, "project_id": record.project, "text": said.casefold(),
