@@ -73,6 +73,10 @@ profile-gateway: $(VENV)/.dev ## where the computing time of one request goes
 	@.peers/mlflow/bin/python -m pip install -q --disable-pip-version-check "mlflow[gateway]==3.*" || \
 		echo "MLflow could not be installed; its row will say so."
 
+.PHONY: soak bench-bounds
+soak: $(VENV)/.dev ## ten minutes of mixed traffic while providers fail; MINUTES=1 SOAK="--postgres --workers 2"
+	@$(BIN)/python benchmarks/soak_gateway.py --minutes $(or $(MINUTES),10) $(SOAK)
+
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
