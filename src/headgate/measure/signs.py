@@ -1,17 +1,18 @@
 """What kinds of signs stand in a text: the questions that spare ordinary prose every closer look.
 
-Called by `text` and the detectors. A "no" is certain; a "yes" only means: look closer. ASCII is asked at the speed of
-C, as the same text with every sign replaced by its kind; any other text is always looked at.
+Called by `text` and the detectors. A "no" is certain; a "yes" only means: look closer. A text is asked at the speed of
+C, as the same text with every sign replaced by its kind; a sign that is not ASCII counts as whatever is asked for.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from string import ascii_letters, digits, hexdigits
 
 _PROSE = (ascii_letters + " \t\n\r.,;:'\"()?-").encode()
-EVERY_SIGN = frozenset(map(chr, range(128)))
+FOREIGN = "\x80"
+"""Stands for every sign that is not ASCII."""
+EVERY_SIGN = frozenset([*map(chr, range(128)), FOREIGN])
 """What a text that nobody has looked at may hold."""
 _NONE: frozenset[str] = frozenset()
 
@@ -22,14 +23,13 @@ def _kinds(**signs: str) -> bytes:
     return bytes(ord(kinds.get(chr(code), " ")) for code in range(256))
 
 
+# Encoding replaces a sign that is not ASCII by a question mark.
 _WORDS = _kinds(x=ascii_letters + digits)
-_TOKENS = _kinds(x=ascii_letters + digits + "+/_-")
+_TOKENS = _kinds(x=ascii_letters + digits + "+/_-?")
 _HEXES = _kinds(x=hexdigits)
-_NUMBERS = _kinds(x=digits)
-_LETTERS_AND_DIGITS = _kinds(a=ascii_letters, _0=digits)
+_NUMBERS = _kinds(x=digits + "?")
+_LETTERS_AND_DIGITS = _kinds(a=ascii_letters, _0=digits + "?")
 _LEET = _kinds(a=ascii_letters, _0=digits + "@$", _1="!|+")
-_LONG = b"x" * 12
-_LONG_RUN = re.compile(r"(?:[\w+/-]{0,11}+(?![\w+/-])[^\w+/-]++)*+[\w+/-]{12}")
 # A pattern that begins with a rare sign is found at the speed of a search for that sign.
 _DIGIT_AT_LETTER = re.compile(rb"0(?:a|(?<=a0))")
 _SIGN_IN_WORD = re.compile(rb"1(?<=a1)a")
@@ -39,50 +39,47 @@ _SPACED_ANY = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
 
 
 def odd_signs(text: str) -> frozenset[str]:
-    """Return the signs of a text beside letters, spaces and the usual marks of prose; every ASCII sign for a text that
-    holds others, so that whoever asks for one looks closer."""
-    if not text.isascii():
-        return EVERY_SIGN
-    odd = text.encode("ascii").translate(None, _PROSE)
-    return frozenset(odd.decode("ascii")) if odd else _NONE
+    """Return the ASCII signs of a text beside letters, spaces and the usual marks of prose, and `FOREIGN` for all that
+    is not ASCII."""
+    plain = text.isascii()
+    odd = text.encode("ascii", "ignore").translate(None, _PROSE)
+    if plain and not odd:
+        return _NONE
+    return frozenset(odd.decode("ascii") if plain else odd.decode("ascii") + FOREIGN)
 
 
-def has_long_run(text: str) -> bool:
-    """Whether 12 letters, digits or signs of a token stand in a row; ordinary prose has few such words."""
-    if text.isascii():
-        return _LONG in text.encode("ascii").translate(_TOKENS)
-    return _LONG_RUN.match(text) is not None
+def has_run(text: str, length: int) -> bool:
+    """Whether so many letters, digits or signs of a token may stand in a row; ordinary prose has few long words."""
+    return b"x" * length in _asked(text, _TOKENS)
 
 
 def may_be_spaced(text: str) -> bool:
     """Whether single letters stand in a row, as in a word that was spaced out."""
     if text.isascii():
-        return _SPACED.search(text.encode("ascii").translate(_WORDS)) is not None
+        return _SPACED.search(_asked(text, _WORDS)) is not None
     return _SPACED_ANY.search(text) is not None
 
 
 def may_be_hexadecimal(text: str) -> bool:
     """Whether six bytes may stand in a row, by whatever they are kept apart."""
-    return not text.isascii() or _LONG in text.encode("ascii").translate(_HEXES, b" :,;-\\x")
+    return b"x" * 12 in _asked(text, _HEXES, b" :,;-\\x")
 
 
 def may_be_leet(text: str) -> bool:
     """Whether a digit or a sign that is read as a letter touches a letter."""
-    if not text.isascii():
-        return True
-    kinds = text.encode("ascii").translate(_LEET)
+    kinds = _asked(text, _LEET)
     return _DIGIT_AT_LETTER.search(kinds) is not None or _SIGN_IN_WORD.search(kinds) is not None
 
 
 def digits_in_a_row(text: str) -> int:
     """Return how many digits stand in a row, at most, with nothing between them but what people put into numbers."""
-    if not text.isascii():
-        return sys.maxsize
-    return max(map(len, text.encode("ascii").translate(_NUMBERS, b" ().-/").split()), default=0)
+    return max(map(len, _asked(text, _NUMBERS, b" ().-/").split()), default=0)
 
 
 def letters_before_digits(text: str) -> bool:
     """Whether two digits follow two letters, as at the beginning of an account's number."""
-    if not text.isascii():
-        return True
-    return _TWO_AND_TWO.search(text.encode("ascii").translate(_LETTERS_AND_DIGITS)) is not None
+    return _TWO_AND_TWO.search(_asked(text, _LETTERS_AND_DIGITS)) is not None
+
+
+def _asked(text: str, kinds: bytes, without: bytes = b"") -> bytes:
+    return text.encode("ascii", "replace").translate(kinds, without)

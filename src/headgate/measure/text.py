@@ -20,19 +20,19 @@ from msgspec import Struct
 from headgate.models import sentences
 
 from ._confusables import fold_char
-from .signs import EVERY_SIGN, has_long_run, may_be_hexadecimal, may_be_leet, may_be_spaced, odd_signs
+from .signs import EVERY_SIGN, FOREIGN, has_run, may_be_hexadecimal, may_be_leet, may_be_spaced, odd_signs
 
 __all__ = ["Form", "Reading", "canonical_forms", "fold", "forms", "sentences", "unleet"]
 
 FormName = Literal["raw", "folded", "joined", "squeezed", "leet", "decoded"]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_FOLDED = re.compile(r"[^\t\n\r\x20-\x7f]")
 _CONTROLS = frozenset(map(chr, range(32))) - frozenset("\t\n\r") | {"\x7f"}
 _SPACED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,6}[^\W_](?![^\W_])){3,}")
 _LETTER = re.compile(r"[^\W_]")
 _LEET = re.compile(r"[0-9@$!|+](?:(?<=[0-9@$])(?:(?<=[A-Za-z].)|(?=[A-Za-z]))|(?<=[A-Za-z].)(?=[A-Za-z]))")
-_LEET_SIGNS = str.maketrans("01345789@$|+€", "oieastbgaslte")
-_LEET_ONES = str.maketrans("01345789@$|+€", "oleastbgasite")
+_LEET_SIGNS = bytes.maketrans(b"01345789@$|+", b"oieastbgaslt")
+_LEET_ONES = bytes.maketrans(b"01345789@$|+", b"oleastbgasit")
 _BANG = re.compile(r"!(?=\w)")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{12,}+={0,2}(?:\r?\n[A-Za-z0-9+/_-]{4,}+={0,2})*+")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ :,;-]?){6,}+")
@@ -42,7 +42,7 @@ _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})")
 _CAPITAL = re.compile("[A-Z]")
 _LEVELS = 2
 _LEET_SIGNS_ODD = frozenset("0123456789@$!|+")
-_DIGITS = frozenset("0123456789")
+_DIGITS = frozenset([*"0123456789", FOREIGN])
 
 
 class Form(Struct, frozen=True, gc=False):
@@ -57,6 +57,7 @@ class Form(Struct, frozen=True, gc=False):
 
     @property
     def has_digit(self) -> bool:
+        """Whether the text may hold a digit of any script."""
         return not _DIGITS.isdisjoint(self.odd)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
@@ -126,12 +127,12 @@ def _leet_forms(seen: list[Form]) -> list[Form]:
 
 def fold(text: str) -> str:
     """Return a text as it is read: compatibility forms, accents, look-alikes and invisible characters folded away."""
-    return text if text.isascii() and not _CONTROL.search(text) else "".join(map(fold_char, text))
+    return _FOLDED.sub(lambda sign: fold_char(sign[0]), text)
 
 
 def unleet(text: str) -> str:
     """Read digits and signs as the letters that they stand for: `1gn0r3` as `ignore`."""
-    return _BANG.sub("i", text).translate(_LEET_SIGNS)
+    return _read(_BANG.sub("i", text), _LEET_SIGNS)
 
 
 def _readings(form: Form, seen: list[Form]) -> Form:
@@ -148,14 +149,21 @@ def _folded(form: Form) -> Form | None:
     text = form.text
     if text.isascii() and _CONTROLS.isdisjoint(form.odd):
         return None
-    pieces, origin = [], []
-    for index, sign in enumerate(text):
+    pieces: list[str] = []
+    origin: list[int] = []
+    at = 0
+    for match in _FOLDED.finditer(text):
+        sign, place = match[0], match.start()
         plain = fold_char(sign)
-        if plain:
-            pieces.append(plain)
-            origin += [index] * len(plain)
-    folded = "".join(pieces)
-    return None if folded == text else _form("folded", folded, *_spans(form, origin))
+        if plain != sign:
+            pieces += [text[at:place], plain]
+            origin += [*range(at, place), *[place] * len(plain)]
+            at = place + 1
+    if not pieces:
+        return None
+    pieces.append(text[at:])
+    origin += range(at, len(text))
+    return _form("folded", "".join(pieces), *_spans(form, origin))
 
 
 def _joined(form: Form) -> list[Form]:
@@ -187,7 +195,7 @@ def _unleeted(form: Form) -> Iterator[Form]:
     if _LEET_SIGNS_ODD.isdisjoint(form.odd) or not may_be_leet(form.text) or not _LEET.search(form.text):
         return
     plain = _BANG.sub("i", form.text)
-    readings = dict.fromkeys([plain.translate(_LEET_SIGNS), plain.translate(_LEET_ONES)])
+    readings = dict.fromkeys([_read(plain, _LEET_SIGNS), _read(plain, _LEET_ONES)])
     for reading in readings:
         yield _form("leet", reading, form.starts, form.ends)
 
@@ -227,9 +235,18 @@ def _form(name: FormName, text: str, starts: Sequence[int] | None = None, ends: 
     return Form(name, text, starts, ends, odd_signs(text))
 
 
+def _read(text: str, signs: bytes) -> str:
+    """Read signs as letters; a euro sign is an e."""
+    if text.isascii():
+        return text.encode("ascii").translate(signs).decode("ascii")
+    return text.translate({code: chr(sign) for code, sign in enumerate(signs[:128])} | {ord("€"): "e"})
+
+
 def _spans(form: Form, places: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
     """Return where the characters at `places` of a form began and ended in the original text."""
     if form.starts is None or form.ends is None:
+        if isinstance(places, range):
+            return places, range(places.start + 1, places.stop + 1)
         return places, [place + 1 for place in places]
     starts, ends = form.starts, form.ends
     return [starts[place] for place in places], [ends[place] for place in places]
@@ -276,7 +293,7 @@ def _from_escape(match: re.Match[str]) -> str | None:
 
 
 def _may_be_base64(form: Form) -> bool:
-    return has_long_run(form.text) and _CAPITAL.search(form.text) is not None
+    return has_run(form.text, 12) and _CAPITAL.search(form.text) is not None
 
 
 _DECODERS: tuple[tuple[Callable[[Form], bool], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (

@@ -19,7 +19,6 @@ from .phones import find_phones
 PII_TYPES = ("EMAIL", "PHONE", "CARD", "IBAN", "SSN", "IP")
 """What is looked for; national numbers (`NATIONAL_ID`) only when asked for by name."""
 
-_DIGIT = re.compile(r"\d")
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'-]++@(?:[^\W_](?:[\w-]*[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])")
 _CARD = re.compile(
     r"[0-9](?<![^\W_].)(?<!\d[.,-].)"
@@ -65,7 +64,7 @@ def find_pii(text: str, types: Sequence[str] = PII_TYPES, national: Sequence[str
             return []
         plain = form.text
         found = list(_emails(plain)) if "@" in form.odd and "EMAIL" in types and "@" in plain else []
-        if form.has_digit and (plain.isascii() or _DIGIT.search(plain)):
+        if form.has_digit:
             row = digits_in_a_row(plain)
             for name in types:
                 if name in _NUMBERS and row >= _LEAST[name]:
@@ -142,7 +141,9 @@ def _ibans_valid(compact: str) -> bool:
 
 
 def _ssns(text: str) -> Iterator[Found]:
-    said = _SSN_WORDS.search(text)
+    lowered = text.lower()
+    hinted = "ssn" in lowered or "social security" in lowered or not text.isascii()
+    said = _SSN_WORDS.search(text) if hinted else None
     for match in _SSN.finditer(text):
         if match[0][:3] not in ("000", "666") and (match[1] == "-" or said):
             yield Found(match.start(), match.end(), "SSN")

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from headgate.kernel import plugins
-from headgate.measure.signs import has_long_run
+from headgate.measure.signs import has_run
 from headgate.measure.text import Form, forms
 
 from .found import Found, over_forms
@@ -24,7 +24,11 @@ from .found import Found, over_forms
 _B, _E = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
 _FORMATS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("AWS_KEY", ("AKIA", "ASIA", "ABIA", "ACCA", "A3T"), _B + r"(?:A3T[A-Z0-9]|A(?:BI|CC|KI|SI)A)[A-Z0-9]{16}" + _E),
-    ("GITHUB_TOKEN", ("gh", "github_pat_"), _B + r"(?:gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_\w{22,255})" + _E),
+    (
+        "GITHUB_TOKEN",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        _B + r"(?:gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_\w{22,255})" + _E,
+    ),
     (
         "GITLAB_TOKEN",
         ("gl", "GR1348941"),
@@ -101,16 +105,21 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 _HINTS = tuple((hint, index) for index, (_, hints, _) in enumerate(_FORMATS) for hint in hints)
+_SHORTER = frozenset({"SLACK_TOKEN", "SLACK_WEBHOOK", "ARTIFACTORY_TOKEN"})
+_SHORTER_HINTS = tuple((hint, index) for hint, index in _HINTS if _FORMATS[index][0] in _SHORTER)
+"""Every format but that of private keys has 20 signs in a row, these have 12: ordinary prose is spared all of them."""
 _PRIVATE_KEY = next(index for index, (name, *_) in enumerate(_FORMATS) if name == "PRIVATE_KEY")
 
 
 def _find(form: Form) -> Iterator[Found]:
     text = form.text
-    # Every format but that of private keys has 12 signs in a row: ordinary prose is spared all of them.
-    hinted = {index for hint, index in _HINTS if hint in text} if has_long_run(text) else set[int]()
+    hinted = set[int]()
+    if has_run(text, 12):
+        hints = _HINTS if has_run(text, 20) else _SHORTER_HINTS
+        hinted = {index for hint, index in hints if hint in text}
     if "PRIVATE KEY" in text:
         hinted.add(_PRIVATE_KEY)
-    for index in hinted:
+    for index in sorted(hinted):
         name, pattern = _patterns()[index]
         for match in pattern.finditer(text):
             yield Found(match.start(), match.end(), name)
