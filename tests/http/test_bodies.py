@@ -45,6 +45,12 @@ def test_a_modest_body_is_taken(body: bytes) -> None:
     assert decode_object(body) == json.loads(body)
 
 
+@pytest.mark.parametrize("before", range(20))
+def test_a_long_number_is_found_wherever_it_stands(before: int) -> None:
+    with pytest.raises(InvalidInput, match="64 bits"):
+        decode_object(b" " * before + b'{"a": 9223372036854775808}')
+
+
 values = st.recursive(
     st.none()
     | st.booleans()

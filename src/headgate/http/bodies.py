@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -15,7 +14,8 @@ API_LIMIT = 64 * 2**20
 """The most bytes of an operation's body: artifacts travel with their blobs."""
 MAX_DEPTH = 64
 _decode = msgspec.json.Decoder().decode
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_DIGITS = bytes(48 if chr(byte) in "0123456789" else 32 for byte in range(256))
+_STRIDE, _LONG = 9, 19
 _LARGEST = 2**63
 
 
@@ -31,10 +31,15 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise InvalidInput(f"the body is not JSON: {problem}", code="invalid_json") from None
     if not isinstance(found, dict):
         raise InvalidInput("the body is not a JSON object", code="invalid_json")
-    # Counting brackets is done in C; only a body with many of them, or with a very long number, is walked.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or _LONG_NUMBER.search(body):
+    # Both are done in C; only a body with many brackets, or with a very long number, is walked.
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH or _holds_long_number(body):
         _walk(found)
     return found
+
+
+def _holds_long_number(body: bytes) -> bool:
+    """Whether 19 digits stand side by side: then two of every ninth byte do, which are looked at first."""
+    return b"0" * (_LONG // _STRIDE) in body[::_STRIDE].translate(_DIGITS) and b"0" * _LONG in body.translate(_DIGITS)
 
 
 def _walk(root: Any) -> None:

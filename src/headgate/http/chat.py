@@ -6,16 +6,14 @@ terms (P8). A client that leaves cancels everything upstream (P9).
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from headgate.kernel import Answer, Event, Text, Unavailable, units
 from headgate.platform import Asked, Edge, Gateway, Known, StreamEncoder, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
-from .exchange import Exchange, Gone, TraceIds, limit_headers
+from .exchange import Exchange, TraceIds, limit_headers
+from .leaving import WhileConnected
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
@@ -37,20 +35,21 @@ class Chat:
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
         session = exchange.headers.get("x-headgate-session", "")[:128]
         turn = await self.gateway.open(known, body, trace_id, session)
-        exchange.facts |= {"app": turn.pin.app, "environment": turn.pin.environment, "release": turn.pin.release[7:19]}
-        exchange.facts["trace"] = trace_id
+        pin, facts = turn.pin, exchange.facts
+        facts["app"], facts["environment"], facts["release"] = pin.app, pin.environment, pin.release[7:19]
+        facts["trace"] = trace_id
         if known.principal.key_id:
-            exchange.facts["key"] = known.principal.key_id
+            facts["key"] = known.principal.key_id
         asked = Asked(body["model"], int(time.time()), trace_id, sent)
-        self.meters.in_flight.inc()
+        self.meters.in_flight += 1
         try:
-            async with while_connected(exchange):
+            with WhileConnected(exchange):
                 if turn.request.stream:
                     await self._stream(exchange, turn, asked)
                 else:
                     await self._whole(exchange, turn, asked)
         finally:
-            self.meters.in_flight.dec()
+            self.meters.in_flight -= 1
 
     @property
     def counts(self) -> bool:
@@ -93,7 +92,8 @@ class Chat:
 
     def _count(self, exchange: Exchange, turn: Turn, answer: Answer) -> None:
         self.meters.answered(turn.pin.app, turn.pin.environment, answer)
-        exchange.facts |= {"outcome": answer.status, "route": answer.route, "cost_nano": answer.cost_nano}
+        facts = exchange.facts
+        facts["outcome"], facts["route"], facts["cost_nano"] = answer.status, answer.route, answer.cost_nano
 
 
 async def _opened(exchange: Exchange, encoder: StreamEncoder, headers: Headers) -> bytes:
@@ -101,34 +101,6 @@ async def _opened(exchange: Exchange, encoder: StreamEncoder, headers: Headers) 
     exchange.ending = encoder.error
     await exchange.start(200, [(b"content-type", _SSE), (b"cache-control", b"no-store"), *headers])
     return encoder.start()
-
-
-@asynccontextmanager
-async def while_connected(exchange: Exchange) -> AsyncIterator[None]:
-    """Cancel what runs inside when the client leaves, and turn that into Gone."""
-    task = asyncio.current_task()
-    assert task is not None
-    gone = False
-
-    def leave(watch: asyncio.Task[None]) -> None:
-        nonlocal gone
-        if not watch.cancelled() and not done:
-            gone = True
-            task.cancel()
-
-    done = False
-    watch = asyncio.create_task(exchange.left())
-    watch.add_done_callback(leave)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        task.uncancel()
-        raise Gone from None
-    finally:
-        done = True
-        watch.cancel()
 
 
 _STATUS = {"provider_rejected": 400, "content_filter": 400, "provider_rate_limit": 429, "provider_timeout": 504}
@@ -150,15 +122,16 @@ def _headers(turn: Turn, answer: Answer | None) -> Headers:
         (b"x-headgate-trace", turn.request.id.encode()),
         (b"x-headgate-cache", b"none"),
     ]
-    headers += limit_headers(turn.standings(), time.time())
+    if standings := turn.standings():
+        headers += limit_headers(standings, time.time())
     if answer is None:
         return headers
-    headers += [
+    headers += (
         (b"x-headgate-route", answer.route.encode("ascii", "replace")),
         (b"x-headgate-cost", units.usd(answer.cost_nano).encode()),
-        (b"x-headgate-attempts", str(answer.attempts).encode()),
-        (b"x-headgate-overhead-ms", f"{answer.overhead_us / 1000:.3f}".encode()),
-    ]
+        (b"x-headgate-attempts", b"%d" % answer.attempts),
+        (b"x-headgate-overhead-ms", b"%d.%03d" % divmod(answer.overhead_us, 1000)),
+    )
     if answer.review_id:
         headers.append((b"x-headgate-review", answer.review_id.encode()))
     return headers

@@ -16,8 +16,8 @@ from headgate.kernel import units
 from headgate.platform import Embedding, Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
-from .chat import while_connected
 from .exchange import Exchange, TraceIds, encode, limit_headers
+from .leaving import WhileConnected
 from .meters import Meters
 
 PATH = "/v1/embeddings"
@@ -41,7 +41,7 @@ class Embeddings:
         exchange.facts["trace"] = trace_id
         if known.principal.key_id:
             exchange.facts["key"] = known.principal.key_id
-        async with while_connected(exchange):
+        with WhileConnected(exchange):
             embedded = await turn.embed()
         exchange.facts |= {"outcome": embedded.answer.status, "cost_nano": embedded.answer.cost_nano}
         self.meters.embedded(turn.pin.app, turn.pin.environment, embedded.answer)

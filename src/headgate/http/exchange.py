@@ -21,10 +21,19 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 encode = msgspec.json.Encoder().encode
 _JSON = b"application/json"
+_PLAIN = "identity"
+_NAMED_TWICE = "/v1/messages"
+"""Where clients read a request's id in `request-id`, as Anthropic's do."""
 _LONG_S = 60
 """Seconds after which a client had better hear of an error than wait by itself."""
 _HEX = frozenset("0123456789abcdef")
 _SEEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
+
+
+_LIMITS = {
+    unit: tuple(f"x-ratelimit-{name}-{unit}".encode() for name in ("limit", "remaining", "reset"))
+    for unit in ("requests", "tokens")
+}
 
 
 class Gone(Exception):  # no error: nobody reads an answer
@@ -61,12 +70,10 @@ class Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-        self.headers: Mapping[str, str] = headers
-        given = headers.get("x-request-id", "")
-        self._request_id = given if 0 < len(given) <= 128 and _SEEN.issuperset(given) else ""
+        sent = reversed(scope["headers"])  # so that of several with one name the first remains
+        self.headers: Mapping[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent}
+        given = self.headers.get("x-request-id", "")
+        self._request_id = given if given and len(given) <= 128 and _SEEN.issuperset(given) else ""
         self.status = 0
         self.ending: Callable[[HeadgateError], bytes] | None = None
         self.facts: dict[str, Any] = {}
@@ -88,8 +95,8 @@ class Exchange:
 
         Raises TooLarge (413), InvalidInput (415) for a body that is compressed otherwise, Gone.
         """
-        encoding = self.headers.get("content-encoding", "identity").lower()
-        if encoding != "identity" and not (packed and encoding == "gzip"):
+        encoding = self.headers.get("content-encoding", _PLAIN).lower()
+        if encoding != _PLAIN and not (packed and encoding == "gzip"):
             taken = "gzip, or as it is" if packed else "send the body as it is"
             error = InvalidInput(f"bodies compressed with {encoding[:40]} are not accepted", taken, code="encoding")
             error.status = 415
@@ -133,7 +140,10 @@ class Exchange:
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
-        head = [*headers, (b"x-request-id", self.request_id.encode("latin-1"))]
+        request_id = self.request_id.encode("latin-1")
+        head = [*headers, (b"x-request-id", request_id)]
+        if self.path.startswith(_NAMED_TWICE):
+            head.append((b"request-id", request_id))
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, body: bytes, more: bool = False) -> None:
@@ -146,7 +156,7 @@ class Exchange:
     async def bytes(
         self, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]] | None = None
     ) -> None:
-        head = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), *(headers or ())]
+        head = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *(headers or ())]
         await self.start(status, head)
         await self.write(body)
 
@@ -160,6 +170,8 @@ class TraceIds:
 
     def of(self, traceparent: str) -> str:
         """Return the caller's trace id; a fresh one for a second request in the same trace, for a record has one id."""
+        if not traceparent:
+            return new_trace_id()
         parts = traceparent.split("-")
         if len(parts) < 4 or len(parts[1]) != 32 or not _HEX.issuperset(parts[1]) or not parts[1].strip("0"):
             return new_trace_id()
@@ -196,20 +208,24 @@ def limit_headers(standings: Sequence[Standing], now: float) -> list[tuple[bytes
     """Return `x-ratelimit-*` as OpenAI writes them, of requests and of tokens: of several limits, the one with least
     left. Money and steps have no such header; what is left is what this process knows, other processes know more."""
     headers: list[tuple[bytes, bytes]] = []
-    for unit in ("requests", "tokens") if standings else ():
-        of_unit = [standing for standing in standings if standing.unit == unit]
-        if of_unit:
-            least = min(of_unit, key=lambda standing: standing.left)
-            said = {"limit": str(least.most), "remaining": str(least.left), "reset": _until(least.resets_at - now)}
-            headers += [(f"x-ratelimit-{name}-{unit}".encode(), value.encode()) for name, value in said.items()]
+    for unit, (limit, remaining, reset) in _LIMITS.items() if standings else ():
+        least: Standing | None = None
+        for standing in standings:
+            if standing.unit == unit and (least is None or standing.left < least.left):
+                least = standing
+        if least is not None:
+            said = _until(least.resets_at - now)
+            headers += ((limit, b"%d" % least.most), (remaining, b"%d" % least.left), (reset, said))
     return headers
 
 
-def _until(seconds: float) -> str:
+def _until(seconds: float) -> bytes:
     """Write a time as `1s`, `6m0s`, `7h12m0s`."""
     whole = max(0, math.ceil(seconds))
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return (f"{hours}h" if hours else "") + (f"{minutes}m" if whole >= 60 else "") + f"{whole % 60}s"
+    if whole < 60:
+        return b"%ds" % whole
+    minutes, rest = divmod(whole, 60)
+    return b"%dm%ds" % (minutes, rest) if minutes < 60 else b"%dh%dm%ds" % (*divmod(minutes, 60), rest)
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -1,15 +1,16 @@
 """The server's log: JSON lines on standard error, one for each request, no bodies, no keys.
 
-Lines are put into a queue as plain values; a thread of its own renders and writes them, so that a request never waits
-for a terminal.
+Lines wait as plain values; a thread of its own renders and writes them, so that a request never waits for a terminal.
+It gathers for a tenth of a second, because to wake a thread for each costs a request 10 µs; what is not a request's is
+written at once.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -18,7 +19,10 @@ from headgate.kernel import iso
 from .exchange import encode
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "off": 100}
-_QUEUE = 10_000
+_MOST = 10_000
+_GATHER_S = 0.1
+_AT_ONCE = 64
+"""Lines rendered between two writes: the interpreter is others' again after about 0.1 ms."""
 
 
 class LogWriter:
@@ -33,31 +37,60 @@ class LogWriter:
         self.requests = self.level <= LEVELS["info"]
         self.dropped = 0
         self._stream = stream or sys.stderr
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_QUEUE)
-        self._thread = threading.Thread(target=self._write_all, name="headgate-log", daemon=True)
+        self._lines: deque[dict[str, Any]] = deque()
+        self._bell = threading.Event()
+        self._asleep = self._hurry = self._closing = False
+        self._thread = threading.Thread(target=self._live, name="headgate-log", daemon=True)
         self._thread.start()
 
-    def put(self, line: dict[str, Any]) -> None:
-        try:
-            self._queue.put_nowait(line)
-        except queue.Full:
+    def put(self, line: dict[str, Any], hurry: bool = False) -> None:
+        """Take a line to be written soon; hurry: now."""
+        if len(self._lines) >= _MOST:
             self.dropped += 1
+            return
+        self._lines.append(line)
+        if hurry:
+            self._hurry = True
+        if hurry or self._asleep:
+            self._asleep = False
+            self._bell.set()
 
     def close(self) -> None:
-        """Write what is queued and stop."""
-        self._queue.put(None)
+        """Write what waits and stop."""
+        self._closing = True
+        self._bell.set()
         self._thread.join(5)
 
+    def _live(self) -> None:
+        while not self._closing:
+            self._asleep = True
+            if not self._lines:  # looked at after it was said, so that nobody puts a line without ringing
+                self._bell.wait()
+            self._asleep = False
+            self._bell.clear()
+            if not (self._hurry or self._closing):
+                self._bell.wait(_GATHER_S)
+            self._hurry = False
+            self._write_all()
+        self._write_all()
+
     def _write_all(self) -> None:
-        while (line := self._queue.get()) is not None:
-            line["at"] = iso(line["at"])
-            line |= self._about
+        while self._lines:
+            rendered = [self._rendered(self._lines.popleft()) for _ in range(min(len(self._lines), _AT_ONCE))]
             try:
-                self._stream.write(encode(line).decode() + "\n")
-                if self._queue.empty():
-                    self._stream.flush()
-            except (OSError, ValueError, TypeError):
-                self.dropped += 1
+                self._stream.write("".join(rendered))
+                self._stream.flush()
+            except (OSError, ValueError):
+                self.dropped += len(rendered)
+
+    def _rendered(self, line: dict[str, Any]) -> str:
+        line["at"] = iso(line["at"])
+        line |= self._about
+        try:
+            return encode(line).decode() + "\n"
+        except (ValueError, TypeError):
+            self.dropped += 1
+            return ""
 
 
 class JsonHandler(logging.Handler):
@@ -74,7 +107,7 @@ class JsonHandler(logging.Handler):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
             line["where"] = _where(record)
-        self._writer.put(line)
+        self._writer.put(line, hurry=True)
 
 
 def attach(writer: LogWriter) -> None:

@@ -23,6 +23,8 @@ HEADERS_S = 10.0
 BODY_S = 30.0
 HEADER_BYTES = 64 * 1024
 _MOST_UNREAD = 64 * 1024
+_MOST_WAITING = 8
+"""Requests that wait for the answer before theirs until no more is read. Who is not read is not seen to leave."""
 _REASONS = {
     400: b"Bad Request",
     408: b"Request Timeout",
@@ -87,7 +89,7 @@ class GuardedProtocol(asyncio.Protocol):
         self._limit(self.headers_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._state.connections.discard(self)
         self._until = _NEVER
         if self._timer is not None:
             self._timer.cancel()
@@ -182,8 +184,9 @@ class GuardedProtocol(asyncio.Protocol):
         if self._answering is None:
             self._answer(self._cycle, scope)
         else:
-            self._pause_reading()
             self._waiting.append((self._cycle, scope))
+            if len(self._waiting) >= _MOST_WAITING:
+                self._pause_reading()
 
     def on_body(self, body: bytes) -> None:
         if self._cycle is not None and not self._cycle.complete and self._cycle.take(body) > _MOST_UNREAD:

@@ -31,8 +31,9 @@ def parse_usd(value: Any) -> int:
 
 def usd(nano: int) -> str:
     """Render nano-dollars as a decimal string of USD without exponent: `0.004`, `50`, `0.0000012`."""
-    text = f"{Decimal(nano) / NANO:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    whole, rest = divmod(abs(nano), NANO)
+    sign = "-" if nano < 0 else ""
+    return f"{sign}{whole}.{rest:09d}".rstrip("0") if rest else f"{sign}{whole}"
 
 
 def parse_duration(value: Any) -> int:

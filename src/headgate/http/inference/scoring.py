@@ -55,11 +55,11 @@ class Scoring:
         exchange.facts |= {"trace": trace_id, "route": "infer", "model": served.model.name}
         if known.principal.key_id:
             exchange.facts["key"] = known.principal.key_id
-        self.meters.in_flight.inc()
+        self.meters.in_flight += 1
         try:
             content, kind, headers = await self.inference.run(lambda: codec(body, ask), len(body))
         finally:
-            self.meters.in_flight.dec()
+            self.meters.in_flight -= 1
         exchange.facts |= {"outcome": "answered", "rows": ask.rows}
         self.meters.scored(pin.app, pin.environment, ask.rows, time.perf_counter() - began)
         about = [(b"x-headgate-release", pin.release.encode()), (b"x-headgate-trace", trace_id.encode())]
