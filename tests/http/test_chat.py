@@ -152,6 +152,7 @@ def test_a_client_that_leaves_cancels_the_call_upstream(
         ("support@staging", 404, "model_not_found"), ("support@sha256:" + "0" * 64, 404, "model_not_found"),
         ("", 400, "model_missing"), (None, 400, "model_missing"), (5, 400, "model_missing"),
         ("support@" + "a" * 4000, 404, "model_not_found"), ("../../etc", 400, "invalid_input"),
+        ("suport@prod", 404, "model_not_found"), ("support@sha256:12", 400, "model_not_found"),
     ],
 )  # fmt: skip
 def test_a_model_that_is_none_is_told_in_openais_words(server: Any, model: Any, status: int, code: str) -> None:
@@ -160,8 +161,9 @@ def test_a_model_that_is_none_is_told_in_openais_words(server: Any, model: Any, 
 
 
 def test_a_misspelt_app_names_the_nearest(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="support"):
-        ask(client, model="suport")
+    for name in ("suport", "suport@prod"):
+        with pytest.raises(openai.NotFoundError, match="did you mean 'support'"):
+            ask(client, model=name)
 
 
 def test_environments_and_releases_are_models_too(server: Any) -> None:

@@ -232,6 +232,11 @@ def test_streamed_choices_and_reasoning_are_put_together() -> None:
     assert [choice["message"]["content"] for choice in end.extra["choices"]] == ["BC"]
 
 
+def _with_status(error: InvalidInput, status: int) -> InvalidInput:
+    error.status = status
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -240,6 +245,7 @@ def test_streamed_choices_and_reasoning_are_put_together() -> None:
         (Exhausted("no"), "insufficient_quota"),
         (Exhausted("no", code="rate_limited"), "rate_limit_error"),
         (Unavailable("no"), "server_error"),
+        (_with_status(InvalidInput("no"), 413), "invalid_request_error"),
     ],
 )
 def test_errors_have_the_wires_envelope(error: Any, kind: str) -> None:

@@ -114,6 +114,12 @@ def _check_numbers(body: Mapping[str, Any]) -> None:
     for name in _NUMBERS.intersection(body):
         if not isinstance(body[name], int | float | None):
             raise InvalidInput(f"{name} must be a number")
+    for name in _LIMITS:
+        limit = body.get(name)
+        if limit is not None and (type(limit) is not int or limit < 1):
+            raise InvalidInput(f"{name} must be a whole number above 0", "or leave it out")
+    if not isinstance(body.get("stream"), bool | None):
+        raise InvalidInput("stream must be true or false")
     choices = body.get("n")
     if choices is not None and (type(choices) is not int or not 1 <= choices <= _MAX_CHOICES):
         raise InvalidInput(f"n must be a whole number from 1 to {_MAX_CHOICES}")

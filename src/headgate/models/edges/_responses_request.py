@@ -51,7 +51,9 @@ def decode_request(body: Object) -> Object:
     _reasoning(body.get("reasoning"), neutral)
     _logprobs(body, neutral)
     if (limit := body.get("max_output_tokens")) is not None:
-        neutral["max_completion_tokens"] = _count(limit, "max_output_tokens")
+        if not _count(limit, "max_output_tokens"):
+            raise InvalidInput("max_output_tokens must be above 0")
+        neutral["max_completion_tokens"] = limit
     if isinstance(user := body.get("safety_identifier"), str):
         neutral.setdefault("user", user)
     return neutral

@@ -15,7 +15,6 @@ from headgate.models.edge import Asked, about, said_by
 from headgate.models.sse import sse
 
 _TYPES = {
-    400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -125,7 +124,8 @@ def usage_body(answer: Answer) -> dict[str, Any]:
 def error_body(error: HeadgateError) -> dict[str, Any]:
     """Return the error envelope of this wire; the hint is part of the message."""
     money = isinstance(error, Exhausted) and error.code.startswith("budget")
-    kind = "insufficient_quota" if money else _TYPES.get(error.status, "server_error")
+    usual = "invalid_request_error" if 400 <= error.status < 500 else "server_error"
+    kind = "insufficient_quota" if money else _TYPES.get(error.status, usual)
     message = f"{error.message} ({error.hint})" if error.hint else error.message
     return {"error": {"message": message, "type": kind, "param": None, "code": error.code}}
 

@@ -73,7 +73,7 @@ class Environments:
         if at:
             return served.get(wanted) if served else None
         if served is None:
-            raise self._no_model(project, app)
+            raise self.unserved(project, app)
         if DEFAULT in served:
             return served[DEFAULT]
         if len(served) == 1:
@@ -89,7 +89,8 @@ class Environments:
                 found += [app, *(f"{app}@{environment}" for environment in sorted(served))]
         return found
 
-    def _no_model(self, project: str, app: str) -> NotFound:
+    def unserved(self, project: str, app: str) -> NotFound:
+        """Return the error of an app that no environment serves, with the nearest that one does."""
         apps = sorted({name for owner, name in self.rows if owner == project})
         hint = nearest(app, apps) or "nothing is served yet: run `headgate release promote`"
         return NotFound(f"no environment serves an app called {app!r}", hint, code="model_not_found")

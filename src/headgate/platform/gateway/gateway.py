@@ -253,8 +253,13 @@ class Gateway:
         """Resolve `support@sha256:…` or a beginning of 8 digits or more: past the gates, for those who may."""
         app, _, wanted = name.partition("@")
         if not is_digits(wanted):
-            served = self.environments.rows.get((principal.project, app), {})
-            hint = "it is served as " + (", ".join(f"{app}@{name}" for name in sorted(served)) or "nothing yet")
+            if wanted.startswith("sha256:"):
+                hint = "write 8 or more of its hexadecimal digits, as `headgate release list` shows them"
+                raise InvalidInput(f"{wanted[:80]!r} is too little of a digest, or none", hint, code="model_not_found")
+            served = self.environments.rows.get((principal.project, app))
+            if not served:
+                raise self.environments.unserved(principal.project, app)
+            hint = "it is served as " + ", ".join(f"{app}@{name}" for name in sorted(served))
             raise NotFound(f"{app!r} has no environment {wanted!r} that serves anything", hint, code="model_not_found")
         return self.release(principal, wanted, app)
 

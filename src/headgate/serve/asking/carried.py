@@ -112,25 +112,34 @@ def _check_tools(body: Mapping[str, Any], policy: Policy) -> None:
     for name in _TOOLS:
         if body.get(name) and "tools" not in policy.accept:
             raise _unaccepted("tools", name)
-    tools = body.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        kind = tool.get("type", "function") if isinstance(tool, dict) else tool
+    for index, tool in enumerate(_listed(body, "tools")):
+        kind = tool.get("type", "function")
         if kind not in ("function", "custom"):
             raise InvalidInput(
                 f"tools[{index}] is of type {str(kind)[:40]!r}, which a provider would run itself",
                 "offer functions, and run them where you call from",
                 code="field_refused",
             )
-        if isinstance(tool, dict):
-            _check_function(tool.get(kind), f"tools[{index}].{kind}")
-    functions = body.get("functions")
-    for index, function in enumerate(functions if isinstance(functions, list) else ()):
+        _check_function(tool.get(kind), f"tools[{index}].{kind}")
+    for index, function in enumerate(_listed(body, "functions")):
         _check_function(function, f"functions[{index}]")
 
 
+def _listed(body: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    found = body.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InvalidInput(f"{name} must be a list of objects")
+    return found
+
+
 def _check_function(function: Any, where: str) -> None:
-    """Refuse a function that says it is something else: on Anthropic's wire its type stands beside its name."""
-    kind = function.get("type") if isinstance(function, dict) else None
+    """Refuse what has no name, and a function that says it is something else: Anthropic's wire has its type beside."""
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"]:
+        hint = 'as in {"type": "function", "function": {"name": "look_up", "parameters": {…}}}'
+        raise InvalidInput(f"{where}.name is missing", hint)
+    kind = function.get("type")
     if kind not in (None, "function", "custom"):
         hint = "offer functions, and run them where you call from"
         raise InvalidInput(f"{where} is of type {str(kind)[:40]!r}", hint, code="field_refused")
