@@ -75,7 +75,7 @@ def journeys(count: int, recorder: Any) -> Iterator[tuple[Journey, Any]]:
             Stage("reserve", 88, 9, {"bound_nano": 1_100_000}), Stage("generate", 98, 840, {"attempts": [attempt]}),
             Stage("guard_output", 939, 22, {"verdicts": {"secrets": "pass", "pii": "pass"}}),
         ]  # fmt: skip
-        journey.release(ANSWER % number)
+        journey.released.append(ANSWER % number)
         yield journey, journey.answer()
 
 
@@ -197,7 +197,7 @@ def bare(file: Path, rows: list[Any], size: int) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     names = ", ".join(f'"{name}"' for name in table.COLUMNS)
     connection.execute(f"CREATE TABLE request ({names}, PRIMARY KEY (id))".replace('"id"', '"id" INTEGER'))
-    sql = f"INSERT INTO request VALUES ({', '.join('?' * len(table.COLUMNS))})"
+    sql = f"INSERT OR IGNORE INTO request VALUES ({', '.join('?' * len(table.COLUMNS))})"
     for start in range(0, len(rows), size):
         connection.execute("BEGIN")
         connection.executemany(sql, rows[start : start + size])
