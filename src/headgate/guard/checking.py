@@ -8,13 +8,14 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from msgspec import structs
 
 from headgate.kernel import Verdict
 from headgate.measure import Found, merged
 
-from .guard import Checker, Finding, Guard
+from .guard import NOTHING, Checker, Finding, Guard, Side
 
 LIMIT_S = 0.25
 """How long a guard that is not built in may take (P10)."""
@@ -30,8 +31,9 @@ class Fault(Exception):
 def check(guard: Guard, text: str) -> Finding:
     """Return what a guard finds in a text. Raises Fault for everything that goes wrong inside it."""
     try:
-        found = _in_parts(guard.checker, text) if guard.trusted else guard.checker.check(text)
-        _validate(found, text)
+        found = guard.checker.check(text) if len(text) <= _PART or not guard.trusted else _in_parts(guard.checker, text)
+        if found is not NOTHING:
+            _validate(found, text)
     except Fault:
         raise
     except Exception as problem:  # noqa: BLE001  one of the four boundaries: a plugin call
@@ -39,13 +41,15 @@ def check(guard: Guard, text: str) -> Finding:
     return found
 
 
-def verdict(guard: Guard, side: str, finding: Finding | Fault) -> Verdict:
+def verdict(guard: Guard, side: Side, finding: Finding | Fault) -> Verdict:
     """Say what one guard's finding means; an observing guard's verdict is marked, and changes nothing.
 
     A guard that only flags stops nothing when it finds something, so it stops nothing when it fails: it is recorded as
     `error_allowed`, over whole texts as over streams, which it sees only when they have left.
     """
     observed = guard.mode == "observe"
+    if finding is NOTHING:
+        return _passed(guard.name, side, observed)
     where = {"guard": guard.name, "side": side, "observed": observed}
     if isinstance(finding, Fault):
         name = "error_allowed" if observed or guard.action == "flag" else "error_blocked"
@@ -59,6 +63,11 @@ def verdict(guard: Guard, side: str, finding: Finding | Fault) -> Verdict:
         explanation=told,
         **where,  # type: ignore[arg-type]
     )
+
+
+@lru_cache(1024)
+def _passed(name: str, side: Side, observed: bool) -> Verdict:
+    return Verdict(name, side, "pass", observed=observed)
 
 
 def stops(said: Verdict) -> bool:
@@ -103,14 +112,14 @@ class OnThread:
 
 def _in_parts(checker: Checker, text: str) -> Finding:
     """Check a long text in parts that overlap, so that no single call is long."""
-    if len(text) <= _PART:
-        return checker.check(text)
-    worst, spans = Finding(False), list[Found]()
+    worst, spans = NOTHING, list[Found]()
     for start in range(0, len(text) - _OVERLAP, _PART - _OVERLAP):
         found = checker.check(text[start : start + _PART])
         spans += [Found(part.start + start, part.end + start, part.type) for part in found.spans]
         if (found.hit, found.value) > (worst.hit, worst.value):
             worst = found
+    if worst is NOTHING:
+        return worst
     return structs.replace(worst, spans=tuple(merged(spans)), text=None)
 
 

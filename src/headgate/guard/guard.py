@@ -6,7 +6,7 @@ Used by `inspect`, `stream`, `policy` and every file in `guards/`. It checks not
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
@@ -15,8 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from headgate.kernel import PromptPath
 from headgate.measure import Found
 
+from .memory import Memory
+
 Action = Literal["block", "mask", "flag"]
 Mode = Literal["enforce", "observe"]
+Side = Literal["input", "output"]
 Unit = Literal["answer", "sentence"] | int
 """What a stream holds back until it has passed: the whole answer, a sentence, or so many letters and digits."""
 
@@ -34,6 +37,10 @@ class Finding(Struct, frozen=True, gc=False):
     explanation: str = ""
     text: str | None = None
     spans: tuple[Found, ...] = ()
+
+
+NOTHING = Finding(False)
+"""What a guard says of a text in which there is nothing: built-in guards return this very object."""
 
 
 class Checker(Protocol):
@@ -74,7 +81,8 @@ class GuardPlugin:
 class Guard:
     """One guard of a policy, compiled. `trusted`: built in, so it runs in place; others get a thread and a limit.
 
-    name: the type, `pii`; `pii (2)` for a second one of the type on the same side. kind: the type.
+    name: the type, `pii`; `pii (2)` for a second one of the type on the same side. kind: the type. memory: what a
+    built-in guard has looked at before.
     """
 
     name: str
@@ -84,6 +92,7 @@ class Guard:
     unit: Unit
     reply: str | None = None
     trusted: bool = True
+    memory: Memory | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:

@@ -6,7 +6,6 @@ Every guard looks at the text as it came, so that no guard hides something from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from msgspec import Struct
 
@@ -14,9 +13,8 @@ from headgate.kernel import Verdict
 from headgate.measure import Found, Reading, mask
 
 from .checking import Fault, check, stops, verdict
-from .guard import Finding, Guard
-
-Side = Literal["input", "output"]
+from .guard import NOTHING, Finding, Guard, Side
+from .memory import digest
 
 
 class Outcome(Struct, frozen=True, gc=False):
@@ -35,12 +33,15 @@ def inspect(guards: Sequence[Guard], text: str, side: Side) -> Outcome:
     A guard that fails blocks when it is enforced and is recorded as `error_allowed` when it observes (P10).
     """
     reading = Reading(text)
+    mark = digest(text) if side == "input" else b""
     said: list[Verdict] = []
     spans: list[Found] = []
     late: list[Guard] = []
     for index, guard in enumerate(guards):
-        finding = attempt(guard, reading)
+        finding = _found(guard, reading, mark)
         said.append(verdict(guard, side, finding))
+        if finding is NOTHING:
+            continue
         if stops(said[-1]):
             return blocked(guards, said, index)
         if isinstance(finding, Finding) and masks(guard, finding):
@@ -56,6 +57,18 @@ def inspect(guards: Sequence[Guard], text: str, side: Side) -> Outcome:
             return Outcome("", tuple(said), said[index], guard.reply)
         masked = rewritten
     return Outcome(masked, tuple(said))
+
+
+def _found(guard: Guard, text: str, mark: bytes) -> Finding | Fault:
+    """Let a guard look at a text, but not twice at one in which it found nothing; without a mark nothing is remembered."""
+    if not mark or guard.memory is None:
+        return attempt(guard, text)
+    if mark in guard.memory:
+        return NOTHING
+    finding = attempt(guard, text)
+    if finding is NOTHING:
+        guard.memory.add(mark)
+    return finding
 
 
 def attempt(guard: Guard, text: str) -> Finding | Fault:

@@ -11,8 +11,8 @@ from typing import Any
 
 from headgate.kernel import Verdict
 
-from .guard import Guard
-from .inspect import Outcome, Side, inspect
+from .guard import Guard, Side
+from .inspect import Outcome, inspect
 
 _MARKS = frozenset(
     {"role", "type", "id", "index", "tool_call_id", "call_id", "finish_reason", "native_finish_reason", "object"}

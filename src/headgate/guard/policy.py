@@ -15,6 +15,7 @@ from headgate.kernel import Corrupt, HeadgateError, plugins
 
 from .checking import OnThread
 from .guard import Checker, Guard, GuardOptions, GuardPlugin, Unit
+from .memory import Memory
 from .targets import TargetRules
 
 Accepted = Literal["tools", "images", "audio", "video", "files", "other"]
@@ -103,4 +104,5 @@ def guard_of(name: str, plugin: GuardPlugin, options: GuardOptions) -> Guard:
         unit=unit,
         reply=options.reply,
         trusted=trusted,
+        memory=Memory() if trusted else None,
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
-from headgate.guard.guard import Action, Finding, GuardOptions, GuardPlugin
+from headgate.guard.guard import NOTHING, Action, Finding, GuardOptions, GuardPlugin
 from headgate.kernel import Share
 from headgate.measure import find_injection
 
@@ -30,8 +30,10 @@ class Injections:
 
     def check(self, text: str) -> Finding:
         found = find_injection(text)
-        told = f"rule {found.rule} ({found.family})" if found.rule else ""
-        return Finding(found.score >= self.threshold and bool(found.rule), found.score, found.rule, told)
+        if not found.rule:
+            return NOTHING
+        told = f"rule {found.rule} ({found.family})"
+        return Finding(found.score >= self.threshold, found.score, found.rule, told)
 
 
 def _make(options: Options) -> Injections:

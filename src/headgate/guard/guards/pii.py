@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
-from headgate.guard.guard import Action, Finding, GuardOptions, GuardPlugin
+from headgate.guard.guard import NOTHING, Action, Finding, GuardOptions, GuardPlugin
 from headgate.kernel import nearest
 from headgate.measure import PII_TYPES, find_pii, warm
 
@@ -48,9 +48,11 @@ class PersonalData:
     national: tuple[str, ...]
 
     def check(self, text: str) -> Finding:
-        spans = tuple(find_pii(text, self.types, self.national))
-        names = ", ".join(sorted({part.type for part in spans}))
-        return Finding(bool(spans), float(len(spans)), names, f"found {names}" if names else "", spans=spans)
+        found = find_pii(text, self.types, self.national)
+        if not found:
+            return NOTHING
+        names = ", ".join(sorted({part.type for part in found}))
+        return Finding(True, float(len(found)), names, f"found {names}", spans=tuple(found))
 
 
 def _make(options: Options) -> PersonalData:

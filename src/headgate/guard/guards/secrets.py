@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from headgate.guard.guard import Action, Finding, GuardOptions, GuardPlugin
+from headgate.guard.guard import NOTHING, Action, Finding, GuardOptions, GuardPlugin
 from headgate.measure import find_secrets
 
 
@@ -22,9 +22,11 @@ class Secrets:
     library: bool
 
     def check(self, text: str) -> Finding:
-        spans = tuple(find_secrets(text, self.library))
-        names = ", ".join(sorted({part.type for part in spans}))
-        return Finding(bool(spans), float(len(spans)), names, f"found {names}" if names else "", spans=spans)
+        found = find_secrets(text, self.library)
+        if not found:
+            return NOTHING
+        names = ", ".join(sorted({part.type for part in found}))
+        return Finding(True, float(len(found)), names, f"found {names}", spans=tuple(found))
 
 
 def _make(options: Options) -> Secrets:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import Field, field_validator
 
-from headgate.guard.guard import Finding, GuardOptions, GuardPlugin
+from headgate.guard.guard import NOTHING, Finding, GuardOptions, GuardPlugin
 from headgate.measure import Form, Found, fold, forms, merged, unleet
 
 _SILENT = re.compile(r"[\W_]+")
@@ -45,7 +45,7 @@ class Terms:
         for form in forms(text):
             found |= self._search(form)
         if not found:
-            return Finding(False)
+            return NOTHING
         numbers = ", ".join(str(number) for number in sorted(set(found.values())))
         told = f"found number {numbers} of the deny list"
         return Finding(True, float(len(found)), f"term {numbers}", told, spans=tuple(merged(found)))
