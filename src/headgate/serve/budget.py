@@ -64,12 +64,6 @@ class _Slice:
     spent: int = 0
     retired: bool = False
 
-    def settle(self, bound: int, used: int) -> None:
-        """Book what a request used of what it drew."""
-        self.running -= 1
-        self.spent += used
-        self.free += bound - used
-
 
 @dataclass(slots=True)
 class Lease:
@@ -84,7 +78,10 @@ class Lease:
         if self.open:
             self.open = False
             for found, bound in self.held:
-                found.settle(bound, bound if used is None else used.get(found.key[1].unit, 0))
+                spent = bound if used is None else used.get(found.key[1].unit, 0)
+                found.running -= 1
+                found.spent += spent
+                found.free += bound - spent
                 if found.retired and not found.running:
                     self.purse._book(found)
 

@@ -95,7 +95,7 @@ class Journey(Struct, eq=False):
 
     def stage(self, name: str) -> Watch:
         """Time a stage: `with journey.stage("route") as facts: facts["label"] = …`."""
-        return Watch(self, name)
+        return Watch(self, name, self.monotonic())
 
     def end(self, status: Status, reason: str = "", finish_reason: str = "stop") -> None:
         self.status, self.reason, self.finish_reason = status, reason, finish_reason
@@ -154,22 +154,20 @@ class Journey(Struct, eq=False):
         )
 
 
-class Watch:
+class Watch(Struct, eq=False):
     """A running stage: a context manager that yields the stage's facts and records it when it ends, however it ends."""
 
-    __slots__ = ("_began", "_facts", "_journey", "_name")
-
-    def __init__(self, journey: Journey, name: str) -> None:
-        self._journey, self._name = journey, name
-        self._facts: dict[str, Any] = {}
-        self._began = journey.monotonic()
+    journey: Journey
+    name: str
+    began: float
+    facts: dict[str, Any] = {}
 
     def __enter__(self) -> dict[str, Any]:
-        return self._facts
+        return self.facts
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        journey, began = self._journey, self._began
+        journey, began = self.journey, self.began
         if kind is not None and kind is not GeneratorExit:
-            self._facts.setdefault("error", kind.__name__)
+            self.facts.setdefault("error", kind.__name__)
         start, took = began - journey.started, journey.monotonic() - began
-        journey.stages.append(Stage(self._name, int(start * 1_000_000), int(took * 1_000_000), self._facts))
+        journey.stages.append(Stage(self.name, int(start * 1_000_000), int(took * 1_000_000), self.facts))

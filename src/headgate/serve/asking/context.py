@@ -63,9 +63,11 @@ def fit(
     split = _split(conversation)
     shown = passages if prompt.shows_sources else ()
     before, after = _frame(prompt, split, shown, values)
-    said = _estimates([message for message in split.history if message["role"] in _SYSTEM])
+    history, dropped, tokens = [message for message in split.history if message["role"] in _SYSTEM], 0, 0
+    said = _estimates(history)
     fixed = said + _estimates(before) + _estimates(after)
-    history, dropped, tokens = _newest(split.history, budget - fixed) if split.history else (split.history, 0, 0)
+    if len(history) < len(split.history):
+        history, dropped, tokens = _newest(split.history, budget - fixed)
     while shown and fixed > budget:
         shown = shown[:-1]
         before, after = _frame(prompt, split, shown, values)

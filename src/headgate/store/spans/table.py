@@ -6,7 +6,7 @@ file of their own. Nothing here opens a database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter, itemgetter
 from random import getrandbits
 from typing import Any
@@ -116,7 +116,7 @@ def drafted(record: RequestRecord, number: int | None = None) -> Values:
     if not _harmless(record):
         scalars = tuple([_clean_scalar(value) for value in scalars])
         names = (clean(record.project), clean(record.trace_id))
-    attributes = clean(MARK + "".join([f"{pair}{MARK}" for pair in _pairs(record.attributes)]))
+    attributes = clean(f"{MARK}{MARK.join(_pairs(record.attributes))}{MARK}" if record.attributes else MARK)
     text = "\n".join(_texts(record.payload))[:MOST_TEXT]
     packed = encode({"stages": _short(record.stages), "attributes": record.attributes})
     payload = encode(record.payload) if record.payload else b""
@@ -180,19 +180,20 @@ def rows(payload: bool) -> Select[Any]:
     return select(*(column for column in request.c if column.name not in left_out))
 
 
-def _pairs(attributes: Mapping[str, Any]) -> Iterator[str]:
+def _pairs(attributes: Mapping[str, Any]) -> list[str]:
+    found = []
     for name, value in attributes.items():
-        shown = ("true" if value else "false") if isinstance(value, bool) else str(value)
-        yield f"{name}={shown}".replace(MARK, " ")
+        shown = ("true" if value else "false") if isinstance(value, bool) else value
+        found.append(f"{name}={shown}".replace(MARK, " "))
+    return found
 
 
-def _texts(payload: Mapping[str, Any]) -> Iterator[str]:
-    for message in payload.get("messages") or ():
-        if isinstance(message, Mapping):
-            yield text_of(message.get("content"))
+def _texts(payload: Mapping[str, Any]) -> list[str]:
+    found = [text_of(message.get("content")) for message in payload.get("messages") or () if isinstance(message, dict)]
     answer = payload.get("answer")
     if isinstance(answer, str):
-        yield answer
+        found.append(answer)
     for row in payload.get("rows") or ():
         if isinstance(row, Mapping):
-            yield from (value for value in row.values() if isinstance(value, str))
+            found += [value for value in row.values() if isinstance(value, str)]
+    return found
