@@ -60,7 +60,7 @@ def inspect(guards: Sequence[Guard], text: str, side: Side) -> Outcome:
 
 
 def _found(guard: Guard, text: str, mark: bytes) -> Finding | Fault:
-    """Let a guard look at a text, but not twice at one in which it found nothing; without a mark nothing is remembered."""
+    """Let a guard look at a text, but not twice at one in which it found nothing. Without a mark it always looks."""
     if not mark or guard.memory is None:
         return attempt(guard, text)
     if mark in guard.memory:
