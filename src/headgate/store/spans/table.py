@@ -116,7 +116,7 @@ def drafted(record: RequestRecord, number: int | None = None) -> Values:
     if not _harmless(record):
         scalars = tuple([_clean_scalar(value) for value in scalars])
         names = (clean(record.project), clean(record.trace_id))
-    attributes = clean(f"{MARK}{MARK.join(_pairs(record.attributes))}{MARK}" if record.attributes else MARK)
+    attributes = clean(MARK.join(["", *_pairs(record.attributes), ""]))
     text = "\n".join(_texts(record.payload))[:MOST_TEXT]
     packed = encode({"stages": _short(record.stages), "attributes": record.attributes})
     payload = encode(record.payload) if record.payload else b""
