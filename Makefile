@@ -77,6 +77,9 @@ profile-gateway: $(VENV)/.dev ## where the computing time of one request goes
 soak: $(VENV)/.dev ## ten minutes of mixed traffic while providers fail; MINUTES=1 SOAK="--postgres --workers 2"
 	@$(BIN)/python benchmarks/soak_gateway.py --minutes $(or $(MINUTES),10) $(SOAK)
 
+bench-bounds: $(VENV)/.dev ## memory over 100 000 requests and without a store of traces, waiting under attack
+	@$(BIN)/python benchmarks/bench_bounds.py $(BENCH)
+
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python docs/generate.py
 
