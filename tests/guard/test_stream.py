@@ -212,3 +212,17 @@ def test_a_stream_says_what_the_whole_text_would(tools: ModuleType, data: Any) -
         assert left == whole.text
     assert "OVERRIDE" not in left
     assert "4111" not in left
+
+
+@settings(max_examples=150)
+@given(st.text(st.sampled_from("ab1é_ .,\n\u200b٤!"), max_size=300), st.integers(1, 80))
+def test_holding_back_counts_letters_and_digits(text: str, letters: int) -> None:
+    """The place is that of the last so many letters, moved back to where a word begins."""
+    stream = OutputStream(compile_policy({}))
+    stream._pending = text
+    places = [place for place, sign in enumerate(text) if sign.isalnum()]
+    wanted = 0
+    if len(places) >= letters:
+        place = places[-letters]
+        wanted = next((at for at in range(place, 0, -1) if text[at - 1].isspace()), 0)
+    assert stream._before_last(letters) == wanted

@@ -2,12 +2,13 @@
 
 from .guard import Action, Checker, Finding, Guard, GuardOptions, GuardPlugin, Mode
 from .inspect import Outcome, inspect
+from .memory import Memory, digest
 from .nested import Nested, gravest
 from .policy import Policy, compile_policy
 from .stream import OutputStream
 from .targets import TargetRules
 
 __all__ = [
-    "Action", "Checker", "Finding", "Guard", "GuardOptions", "GuardPlugin", "Mode", "Nested", "Outcome", "OutputStream",
-    "Policy", "TargetRules", "compile_policy", "gravest", "inspect",
+    "Action", "Checker", "Finding", "Guard", "GuardOptions", "GuardPlugin", "Memory", "Mode", "Nested", "Outcome",
+    "OutputStream", "Policy", "TargetRules", "compile_policy", "digest", "gravest", "inspect",
 ]  # fmt: skip

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from headgate.kernel import Verdict, VerdictName
 from headgate.measure import Found, Reading, mask
 
 from .checking import stops, verdict
-from .guard import Finding
+from .guard import NOTHING, Finding
 from .inspect import Outcome, attempt, inspect, masks
 from .policy import Policy
 
 _SENTENCE = re.compile(r"[.!?…。！？]+[\"'”’)\]]*\s+|\n\s*")
+_SILENT = bytes(code for code in range(128) if not chr(code).isalnum())
 _CONTEXT = 256
 _STEP = 24
 """Guards look again once so many characters could leave: looking at every token would cost more than it gains."""
@@ -58,8 +60,11 @@ class OutputStream:
             return ""
         if not self._live:
             return self._taken(len(self._pending), [])
+        least = 1 if self._sentences else _STEP
+        if len(self._pending) < self._hold + least or _letters(self._pending[least:]) < self._hold:
+            return ""
         cut = self._cut()
-        return self._release(cut, last=False) if cut >= (1 if self._sentences else _STEP) else ""
+        return self._release(cut, last=False) if cut >= least else ""
 
     def finish(self) -> Outcome:
         """Return the rest of the text with a verdict of every guard, or what blocked it."""
@@ -93,12 +98,11 @@ class OutputStream:
 
     def _before_last(self, letters: int) -> int:
         """Return the place before the last `letters` letters and digits, moved back to where a word begins."""
-        place = len(self._pending)
-        while place and letters:
-            place -= 1
-            letters -= self._pending[place].isalnum()
-        if letters:
+        before = _letters(self._pending) - letters
+        if before < 0:
             return 0
+        places = (at for at, sign in enumerate(self._pending) if sign.isalnum())
+        place = next(islice(places, before, None), 0)
         for at in range(place, max(0, place - _TOKEN), -1):
             if self._pending[at - 1].isspace():
                 return at
@@ -113,6 +117,9 @@ class OutputStream:
             # a sentence guard looks at whole sentences; the others also at what is still held
             seen = Reading(window[: begin + cut]) if guard.unit == "sentence" and not last else window
             finding = attempt(guard, seen)
+            if finding is NOTHING:
+                self._note(index, verdict(guard, "output", finding))
+                continue
             if isinstance(finding, Finding) and masks(guard, finding):
                 if not finding.spans:
                     self._whole = True
@@ -163,6 +170,13 @@ class OutputStream:
         return Outcome("", self._verdicts("skipped"), self.blocked, self._reply)
 
 
+def _letters(text: str) -> int:
+    """Return how many letters and digits a text holds."""
+    if text.isascii():
+        return len(text.encode("ascii").translate(None, _SILENT))
+    return sum(map(str.isalnum, text))
+
+
 def _certain(spans: Sequence[Found], begin: int, cut: int, growing_to: int | None) -> list[Found]:
     """Return what a block stands on: parts that have not left, and that cannot grow into something else any more.
 
@@ -173,4 +187,4 @@ def _certain(spans: Sequence[Found], begin: int, cut: int, growing_to: int | Non
 
 def _counting(finding: Finding, parts: Sequence[Found]) -> Finding:
     """Return a finding that hits only when some of its parts count."""
-    return finding if parts else Finding(False)
+    return finding if parts else NOTHING

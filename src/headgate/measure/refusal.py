@@ -20,10 +20,17 @@ _REFUSAL = re.compile(
     r"(?:do not|don't|does not|doesn't) (?:say|answer|contain|mention|cover)",
     re.I,
 )
+_SIGNS = ("not", "n't", "unable", "decline", "refuse", "sorry", "afraid")
+"""What every refusal holds one of; in another script than ASCII a letter may be written otherwise."""
 _SENTENCES = 3
 
 
 def is_refusal(text: str) -> bool:
     """Return whether one of the first three sentences declines, in the first person, or says that nothing is known."""
-    opening = " ".join(sentences(text[:2000])[:_SENTENCES]).replace("’", "'")
-    return bool(_REFUSAL.search(opening))
+    opening = text[:2000]
+    plain = opening.replace("’", "'")
+    if plain.isascii():
+        lowered = plain.lower()
+        if not any(sign in lowered for sign in _SIGNS):
+            return False
+    return bool(_REFUSAL.search(" ".join(sentences(opening)[:_SENTENCES]).replace("’", "'")))

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from headgate.kernel import Passage, Status
-from headgate.measure import Scorer, Subject, build, ground
+from headgate.measure import ground, is_refusal
 from headgate.models import End
 from headgate.serve.journey import Journey
 
@@ -77,19 +76,16 @@ def declined(text: str, end: End) -> bool:
     message = end.extra.get("message")
     if isinstance(message, Mapping) and message.get("refusal"):
         return True
-    return bool(_refuses().look(Subject(text=text)).passed)
+    return is_refusal(text)
 
 
 def cited(text: str, passages: Sequence[Passage]) -> tuple[str, ...]:
     """Return the sources that `[n]` and `[n, m]` marks name, in order, each once; marks of no source are ignored."""
     found: dict[str, None] = {}
+    if not passages or "[" not in text:
+        return ()
     for mark in _CITATION.findall(text):
         for number in mark.split(","):
             if 1 <= int(number) <= len(passages):
                 found[passages[int(number) - 1].source] = None
     return tuple(found)
-
-
-@cache
-def _refuses() -> Scorer:
-    return build("refuses", True)
