@@ -49,6 +49,9 @@ class Echo:
     async def early(self, exchange: Exchange) -> None:
         await exchange.bytes(403, b"no", b"text/plain")
 
+    async def large(self, exchange: Exchange) -> None:
+        await exchange.bytes(200, b"x" * 2**20, b"text/plain")
+
     async def pieces(self, exchange: Exchange) -> None:
         await exchange.start(200, [])
         for piece in (b"one", b"", b"two"):
@@ -151,6 +154,16 @@ def test_requests_at_once_are_answered_in_their_order(small: Small) -> None:
     assert places == sorted(places)
     assert answer.count(b"HTTP/1.1 200 OK") == 4
     assert small.app.asked == ["/slow", "/body", "/pieces", "/body"]
+
+
+def test_who_reads_slowly_gets_everything_and_no_more_is_written_than_is_read(small: Small) -> None:
+    with small.connect() as connection:
+        connection.sendall(post("large", b"") * 30)
+        time.sleep(0.3)
+        assert len(small.app.asked) < 20, "answers wait for the client"
+        answer = small.exchange(post("body", b"the end"), b"the end", connection)
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 31
+    assert answer.count(b"x" * 2**20) == 30
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])

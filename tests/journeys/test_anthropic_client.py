@@ -225,6 +225,7 @@ def test_an_answer_names_its_release_and_its_sources(client: anthropic.Anthropic
     about = (found.parse().model_extra or {})["headgate"]
     assert about["release"] == found.headers["x-headgate-release"]
     assert found.parse().id == f"msg_{found.headers['x-headgate-trace']}"
+    assert found.parse()._request_id == found.headers["x-request-id"] == found.headers["x-headgate-trace"]
 
 
 def test_either_header_shows_the_key(world: World) -> None:
@@ -240,6 +241,7 @@ def test_mistakes_are_the_exceptions_that_the_client_has(client: anthropic.Anthr
     with pytest.raises(anthropic.NotFoundError) as unknown:
         client.messages.create(model="opnai", max_tokens=200, messages=HELLO)
     assert "openai" in str(unknown.value.api_message)
+    assert unknown.value.request_id == unknown.value.response.headers["x-request-id"]
     with pytest.raises(anthropic.BadRequestError) as missing:
         client.post("/v1/messages", body={"model": "openai", "messages": HELLO}, cast_to=Message)
     assert missing.value.api_message == "max_tokens: Field required"

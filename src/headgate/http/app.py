@@ -59,7 +59,7 @@ class App:
         self.meters.watch(gateway.targets.snapshot)
         self.otlp = Otlp(Telemetry(embedded.store), self.meters)
         trace_ids = TraceIds()
-        self.chats = {path: Chat(gateway, self.meters, trace_ids, edge) for path, edge in gateway.edges.items()}
+        chats = {path: Chat(gateway, self.meters, trace_ids, edge, self._known) for path, edge in gateway.edges.items()}
         self.models, self.api = Models(gateway), Api(performer, version)
         self.guardrails = Guardrails(gateway, self.meters, trace_ids)
         self.embeddings = Embeddings(gateway, self.meters, trace_ids)
@@ -72,8 +72,8 @@ class App:
         """Renders the meters of this process and its siblings; None for a process alone."""
         self.about = {"status": "ok", "version": version, "pid": os.getpid(), "project": embedded.name}
         self.routes: dict[str, tuple[str, Route]] = {
-            **{path: ("POST", self._converse) for path in self.chats},
-            **{f"{path}{COUNT}": ("POST", self._count) for path, chat in self.chats.items() if chat.counts},
+            **{path: ("POST", chat.converse) for path, chat in chats.items()},
+            **{f"{path}{COUNT}": ("POST", chat.count) for path, chat in chats.items() if chat.counts},
             LISTED: ("GET", self._models),
             CHECKS: ("POST", self._checks),
             EMBEDDINGS: ("POST", self._embeddings),
@@ -115,7 +115,10 @@ class App:
         began = time.perf_counter()
         try:
             self.door.check_host(exchange.headers)
-            await self._route(exchange)
+            method, route = self.routes.get(exchange.path) or (exchange.method, self._elsewhere)
+            if exchange.method != method and not (exchange.method == "HEAD" and method == "GET"):
+                raise WrongMethod(exchange.path, method)
+            await route(exchange)
         except Gone:
             exchange.facts["client"] = "left"
         except HeadgateError as problem:
@@ -130,14 +133,9 @@ class App:
         if self.writer is not None and self.writer.requests:
             self.writer.put(self._line(exchange, began))
 
-    async def _route(self, exchange: Exchange) -> None:
-        found = self.routes.get(exchange.path)
-        if found is not None:
-            method, route = found
-            if exchange.method != method and not (exchange.method == "HEAD" and method == "GET"):
-                raise WrongMethod(exchange.path, method)
-            await route(exchange)
-        elif exchange.path.startswith(PREFIX):
+    async def _elsewhere(self, exchange: Exchange) -> None:
+        """Answer at a path that has a part which is a name."""
+        if exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))
         elif exchange.path.startswith(f"{LISTED}/"):
             await self.models.show(exchange, await self._known(exchange))
@@ -156,14 +154,8 @@ class App:
     async def _known(self, exchange: Exchange) -> Known:
         return await self.gateway.identify(self.door.caller(exchange.headers, exchange.peer))
 
-    async def _converse(self, exchange: Exchange) -> None:
-        await self.chats[exchange.path].converse(exchange, await self._known(exchange))
-
     async def _checks(self, exchange: Exchange) -> None:
         await self.guardrails.checks(exchange, await self._known(exchange))
-
-    async def _count(self, exchange: Exchange) -> None:
-        await self.chats[exchange.path.removesuffix(COUNT)].count(exchange, await self._known(exchange))
 
     async def _embeddings(self, exchange: Exchange) -> None:
         await self.embeddings.create(exchange, await self._known(exchange))

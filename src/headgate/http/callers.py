@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from headgate.kernel import InvalidInput
@@ -73,6 +74,7 @@ def is_loopback(host: str) -> bool:
     return host.lower() == "localhost" or host.startswith(_LOOPBACK_PEERS)
 
 
+@lru_cache(64)
 def host_name(host: str) -> str:
     """Return the name of a `Host` header without its port, in lower case."""
     host = host.strip().lower()

@@ -7,6 +7,7 @@ terms (P8). A client that leaves cancels everything upstream (P9).
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 
 from headgate.kernel import Answer, Event, Text, Unavailable, units
 from headgate.platform import Asked, Edge, Gateway, Known, StreamEncoder, Turn
@@ -17,19 +18,21 @@ from .leaving import WhileConnected
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]
+Know = Callable[[Exchange], Awaitable[Known]]
 COUNT = "/count_tokens"
 _SSE = b"text/event-stream; charset=utf-8"
 
 
 class Chat:
-    """One wire of one gateway."""
+    """One wire of one gateway. know: finds out who calls."""
 
-    def __init__(self, gateway: Gateway, meters: Meters, trace_ids: TraceIds, edge: Edge) -> None:
-        self.gateway, self.meters, self.edge = gateway, meters, edge
+    def __init__(self, gateway: Gateway, meters: Meters, trace_ids: TraceIds, edge: Edge, know: Know) -> None:
+        self.gateway, self.meters, self.edge, self._know = gateway, meters, edge, know
         self.trace_ids = trace_ids
 
-    async def converse(self, exchange: Exchange, known: Known) -> None:
+    async def converse(self, exchange: Exchange) -> None:
         """Answer one request. Raises HeadgateError before anything was sent, Gone when the client left."""
+        known = await self._know(exchange)
         sent = decode_object(await exchange.body(CHAT_LIMIT))
         body = self.edge.decode_request(sent)
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
@@ -56,8 +59,9 @@ class Chat:
         """Whether clients of this wire may ask how long a conversation is."""
         return hasattr(self.edge, "count")
 
-    async def count(self, exchange: Exchange, known: Known) -> None:
+    async def count(self, exchange: Exchange) -> None:
         """Answer with an estimate of a conversation's tokens; no model is asked."""
+        known = await self._know(exchange)
         sent = decode_object(await exchange.body(CHAT_LIMIT))
         turn = await self.gateway.open(known, sent, self.trace_ids.of(""))
         counted: int = self.edge.count(turn.request.body)  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """One request on a connection and its answer, written straight onto the transport. Called by the connection guard.
 
 To the application it is ASGI's `receive` and `send`, and under `headgate.client` in the scope the client itself: `gone`
-once it has left, and `on_leave`, called at that moment. It keeps no scope: a cycle of references on every request would
-be the garbage collector's.
+once it has left, `on_leave`, called at that moment, and `answer`, which sends a whole answer at once. It keeps no
+scope: a cycle of references on every request would be the garbage collector's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Connection(Protocol):
     def resume_reading(self) -> None: ...
     def refuse(self, status: int, message: bytes) -> None: ...
     def answered(self) -> None: ...
+    def ended(self) -> None: ...
 
 
 class Cycle:
@@ -71,6 +72,7 @@ class Cycle:
         try:
             await application(scope, self.receive, self.send)
         finally:
+            self._connection.ended()
             if not self.complete and not self.gone:
                 self._connection.refuse(500, b"the server made a mistake")
 
@@ -120,14 +122,29 @@ class Cycle:
         if self.gone:
             return
         if not self.started:
-            self._open(message["status"], message.get("headers", ()))
+            self._connection.transport.write(self._head(message["status"], message.get("headers", ())))
+            self.started = True
         elif self.complete:
             raise RuntimeError(f"{message['type']} after the end of the answer")
         else:
             self._write(message.get("body", b""), message.get("more_body", False))
 
-    def _open(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write the head. Raises RuntimeError for a header that would end its line."""
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole answer at once. False when the connection is full: then `send` it, which waits."""
+        if self._connection.full:
+            return False
+        if not self.gone:
+            head = self._head(status, headers)
+            self._left -= 0 if self.bare else len(body)
+            if self._chunked or self._left:
+                raise RuntimeError("the answer is not as long as its head says")
+            self.started = True
+            self._connection.transport.write(head if self.bare else head + body)
+            self._end()
+        return True
+
+    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Write the head out. Raises RuntimeError for a header that would end its line."""
         shared, closes = self._connection.shared_headers()
         length, parts = -1, list[bytes]()
         for name, value in headers:
@@ -151,8 +168,7 @@ class Cycle:
         elif not self.bare and status not in _WITHOUT_BODY:
             self._chunked = True
             lines += b"transfer-encoding: chunked\r\n"
-        self.started = True
-        self._connection.transport.write(b"".join((_STATUS[status], shared, lines, b"\r\n")))
+        return b"".join((_STATUS[status], shared, lines, b"\r\n"))
 
     def _write(self, body: bytes, more: bool) -> None:
         """Write a piece of the body. Raises RuntimeError when it is not as long as the head said."""
@@ -168,11 +184,14 @@ class Cycle:
             if body:
                 write(body)
         if not more:
-            self.complete = True
-            self._wake()
-            if not self.stays:
-                self._connection.transport.close()
-            self._connection.answered()
+            self._end()
+
+    def _end(self) -> None:
+        self.complete = True
+        self._wake()
+        if not self.stays:
+            self._connection.transport.close()
+        self._connection.answered()
 
     def _wake(self) -> None:
         self._news = True

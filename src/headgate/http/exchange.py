@@ -9,7 +9,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,6 +18,7 @@ from headgate.kernel import HeadgateError, InvalidInput, Standing, new_trace_id
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 encode = msgspec.json.Encoder().encode
 _JSON = b"application/json"
@@ -34,6 +35,15 @@ _LIMITS = {
     unit: tuple(f"x-ratelimit-{name}-{unit}".encode() for name in ("limit", "remaining", "reset"))
     for unit in ("requests", "tokens")
 }
+
+
+class Client(Protocol):
+    """Who asked: whether they have left, what is called when they do, and a short way to send a whole answer."""
+
+    gone: bool
+    on_leave: Callable[[], None] | None
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool: ...
 
 
 class Gone(Exception):  # no error: nobody reads an answer
@@ -61,10 +71,22 @@ class TooLarge(InvalidInput):
 class Exchange:
     """A request and its answer. `headers` holds the first value of each name, in lower case; `facts` go to the log.
 
-    ending: what a stream that has begun writes when it cannot go on.
+    client: who asked, where the server is ours. ending: what a stream that has begun writes when it cannot go on.
     """
 
-    __slots__ = ("_receive", "_request_id", "_send", "ending", "facts", "headers", "method", "path", "scope", "status")
+    __slots__ = (
+        "_receive",
+        "_request_id",
+        "_send",
+        "client",
+        "ending",
+        "facts",
+        "headers",
+        "method",
+        "path",
+        "scope",
+        "status",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
@@ -74,6 +96,7 @@ class Exchange:
         self.headers: Mapping[str, str] = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent}
         given = self.headers.get("x-request-id", "")
         self._request_id = given if given and len(given) <= 128 and _SEEN.issuperset(given) else ""
+        self.client: Client | None = scope.get("headgate.client")
         self.status = 0
         self.ending: Callable[[HeadgateError], bytes] | None = None
         self.facts: dict[str, Any] = {}
@@ -138,27 +161,30 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    async def start(self, status: int, headers: Headers) -> None:
         self.status = status
-        request_id = self.request_id.encode("latin-1")
-        head = [*headers, (b"x-request-id", request_id)]
-        if self.path.startswith(_NAMED_TWICE):
-            head.append((b"request-id", request_id))
+        head = [*headers, *self._named()]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
 
     async def write(self, body: bytes, more: bool = False) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def json(self, status: int, data: Any, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    async def json(self, status: int, data: Any, headers: Headers = ()) -> None:
         """Answer with JSON and be done."""
         await self.bytes(status, encode(data), _JSON, headers)
 
-    async def bytes(
-        self, status: int, body: bytes, kind: bytes, headers: list[tuple[bytes, bytes]] | None = None
-    ) -> None:
-        head = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *(headers or ())]
-        await self.start(status, head)
-        await self.write(body)
+    async def bytes(self, status: int, body: bytes, kind: bytes, headers: Headers = ()) -> None:
+        self.status = status
+        head = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers, *self._named()]
+        if self.client is None or not self.client.answer(status, head, body):
+            await self._send({"type": "http.response.start", "status": status, "headers": head})
+            await self.write(body)
+
+    def _named(self) -> Headers:
+        request_id = self.request_id.encode("latin-1")
+        if self.path.startswith(_NAMED_TWICE):
+            return (b"x-request-id", request_id), (b"request-id", request_id)
+        return ((b"x-request-id", request_id),)
 
 
 class TraceIds:

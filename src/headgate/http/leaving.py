@@ -6,18 +6,9 @@ Our server tells of it by a call, `headgate.client` in the scope; any other ASGI
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
 
 from .exchange import Exchange, Gone
-
-
-class Client(Protocol):
-    """Who asked: whether they have left, and what is called when they do."""
-
-    gone: bool
-    on_leave: Callable[[], None] | None
 
 
 class WhileConnected:
@@ -30,7 +21,7 @@ class WhileConnected:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._client: Client | None = exchange.scope.get("headgate.client")
+        self._client = exchange.client
         self._watch: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._gone = False

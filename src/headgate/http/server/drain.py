@@ -96,7 +96,7 @@ class DrainingServer(uvicorn.Server):
     async def _ended(self, patience_s: float) -> bool:
         """Wait until every answer has ended and every connection is closed."""
         state, until = self.server_state, time.monotonic() + patience_s
-        while (state.connections or state.tasks) and not self.force_exit:
+        while (state.connections or not all(task.done() for task in state.tasks)) and not self.force_exit:
             if time.monotonic() >= until:
                 return False
             await asyncio.sleep(_STEP_S)
