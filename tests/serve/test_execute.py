@@ -95,9 +95,10 @@ async def test_personal_data_is_masked_before_anything_sees_it(built: World) -> 
 async def test_secrets_are_never_stored_even_when_no_guard_looks_for_them(built: World) -> None:
     key = "AKIAIOSFODNN7EXAMPLQ"
     built.one.says = [f"Your key is {key}."]
-    for question in (f"Hello there {key}", "Hello there"):
+    for question in (f"Hello there {key}", "Hello there", f"Hello there {key}", "Hello there"):
         await built.ask(question)
         assert key not in str(built.recorder.last)
+        assert question.removesuffix(f" {key}") in str(built.recorder.last)
 
 
 async def test_an_attack_is_blocked_and_no_model_is_asked(built: World) -> None:

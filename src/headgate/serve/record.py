@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from headgate.guard import Memory, digest
 from headgate.kernel import Answer, Passage, RequestRecord, text_of
 from headgate.measure import find_pii, find_secrets, mask
 
@@ -76,8 +77,9 @@ def _payload(journey: Journey, answer: Answer) -> Mapping[str, Any]:
     """Return the conversation, the answer and its passages; texts that nobody has freed of secrets are freed here."""
     unscrubbed = journey.snapshot.unscrubbed
     messages = [message for message in journey.request.messages[-_MESSAGES:] if isinstance(message, dict)]
-    asked = _all if not journey.masked else _secrets if "input" in unscrubbed else _nothing
-    said = _secrets if "output" in unscrubbed else _nothing
+    secrets = _secrets(journey.snapshot.clean) if unscrubbed else _nothing
+    asked = _all if not journey.masked else secrets if "input" in unscrubbed else _nothing
+    said = secrets if "output" in unscrubbed else _nothing
     found: dict[str, Any] = {
         "messages": [kept.message(item, asked) for item in messages],
         "answer": said(answer.text[:_TEXT]),
@@ -114,8 +116,20 @@ def _nothing(text: str) -> str:
     return text
 
 
-def _secrets(text: str) -> str:
-    return mask(text, find_secrets(text))
+def _secrets(clean: Memory) -> Callable[[str], str]:
+    """Return what takes secrets out of a text; one that is known to be clean costs a hash."""
+
+    def scrub(text: str) -> str:
+        mark = digest(text)
+        if mark in clean:
+            return text
+        found = find_secrets(text)
+        if found:
+            return mask(text, found)
+        clean.add(mark)
+        return text
+
+    return scrub
 
 
 def _all(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate import artifacts
-from headgate.guard import Guard, Policy, compile_policy
+from headgate.guard import Guard, Memory, Policy, compile_policy
 from headgate.kernel import Corrupt, Passage
 from headgate.models import Facts, Price, compile_prices, facts_of
 from headgate.retrieve import Retriever, compile_retrieval
@@ -32,9 +32,10 @@ class Snapshot:
     """One release, immutable and shared by all its requests.
 
     app: the app's name (`support`). replies: texts of prompts that are sent as they stand, by path. fallback: the
-    safe template. limits: what the contract lets the app, a user and a session use. unscrubbed: sides
-    (`input`, `output`) on which no guard removes secrets, so that the record must. models: every classical model that
-    the release pins, by path; the router asks one of them. prices and facts: of targets of which the release pins any.
+    safe template. limits: what the contract lets the app, a user and a session use. unscrubbed: sides (`input`,
+    `output`) on which no guard removes secrets, so that the record must. clean: texts in which the record found none: a
+    conversation's history comes again with every turn. models: every classical model that the release pins, by path;
+    the router asks one of them. prices and facts: of targets of which the release pins any.
     """
 
     digest: str
@@ -50,6 +51,7 @@ class Snapshot:
     citations_required: bool
     limits: Limits
     unscrubbed: frozenset[str] = frozenset()
+    clean: Memory = field(default_factory=Memory, compare=False)
     models: Mapping[str, Model] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
