@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _OURS = {"Content-Type": "application/json", "Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "headgate"}
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 _JOINED_BYTES = 64 * 1024
+_ENCODING = "content-encoding"
 
 
 class Transport:
@@ -53,9 +54,17 @@ class Transport:
         self, path: str, body: Mapping[str, Any], total: float, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send JSON, return status, headers and whole body (of an error its start). Raises ProviderError."""
-        async with self.stream(path, body, total, headers) as reply:
-            content = await reply.read() if reply.status == 200 else await reply.start()
-            return reply.status, reply.headers, content
+        call = _Exchange(self, (path, body, headers), total)
+        try:
+            connection = await call.begin()
+            if connection.status == 200 and _ENCODING not in connection.headers:
+                content = await connection.whole()
+            else:
+                reply = call.reply(connection)
+                content = await reply.read() if reply.status == 200 else await reply.start()
+            return connection.status, connection.headers, content
+        finally:
+            call.leave()
 
     def stream(
         self, path: str, body: Mapping[str, Any], total: float, headers: Mapping[str, str] | None = None
@@ -117,35 +126,50 @@ class _Exchange(AbstractAsyncContextManager[Reply]):
 
     def __init__(self, transport: Transport, asked: tuple[Any, Any, Any], total: float) -> None:
         self._transport, self._asked, self._total = transport, asked, max(total, 0.001)
+        self._pool: Pool | None = None
         self._connection: Connection | None = None
+        self._pieces: _Pieces | None = None
 
-    async def __aenter__(self) -> Reply:
+    async def begin(self) -> Connection:
+        """Send the request and wait for the head of the answer; `leave` follows, whatever comes of it."""
         parts = self._transport.request(*self._asked)
         self._pool = pool = self._transport.pool()
-        deadline = asyncio.get_running_loop().time() + self._total
+        deadline = pool.loop.time() + self._total
         pool.active += 1
-        try:
-            self._connection = connection = await pool.take(self._total)
-            connection.send(*parts, deadline=deadline)
+        self._connection = connection = pool.waiting() or await pool.open(self._total)
+        connection.send(*parts, deadline=deadline)
+        if not connection.begun:
             await connection.head()
+        return connection
+
+    def reply(self, connection: Connection) -> Reply:
+        """Return what came back, to be read while the call lasts."""
+        self._pieces = pieces = _Pieces(connection)
+        if connection.headers.get(_ENCODING, "identity") != "identity":
+            pieces.unreadable = odd("sent a compressed answer, which was not asked for")
+        return Reply(connection.status, connection.headers, pieces, connection.ended)
+
+    def leave(self) -> None:
+        """Give the connection back, or cut it; once."""
+        if self._pieces is not None:
+            self._pieces.connection = None
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.active -= 1
+            if self._connection is not None:
+                pool.give_back(self._connection)
+
+    async def __aenter__(self) -> Reply:
+        try:
+            return self.reply(await self.begin())
         except BaseException:
-            self._leave()
+            self.leave()
             raise
-        self._pieces = _Pieces(connection)
-        if connection.headers.get("content-encoding", "identity") != "identity":
-            self._pieces.unreadable = odd("sent a compressed answer, which was not asked for")
-        return Reply(connection.status, connection.headers, self._pieces, connection.ended)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pieces.connection = None
-        self._leave()
-
-    def _leave(self) -> None:
-        self._pool.active -= 1
-        if self._connection is not None:
-            self._pool.give_back(self._connection)
+        self.leave()
 
 
 class _Pieces:

@@ -89,6 +89,15 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
         return found
 
+    async def whole(self) -> bytes:
+        """Return the whole body. Raises ProviderError."""
+        if self._complete and len(self._pieces) == 1:
+            return self._pieces.popleft()
+        found = bytearray()
+        while piece := await self.piece():
+            found += piece
+        return bytes(found)
+
     def ended(self) -> bool:
         """Whether the whole body has come and has been taken."""
         return self._complete and not self._pieces
@@ -250,7 +259,7 @@ class Connection(asyncio.Protocol):
                 self._fail(odd(f"sent more than {HEAD_BYTES} bytes of headers"))
             return
         key = name.decode("latin-1").lower()
-        if key in self.headers and key in _FRAMING:
+        if key in _FRAMING and key in self.headers:
             self._fail(odd(f"sent {key!r} twice"))
         self.headers[key] = value.decode("latin-1")
 

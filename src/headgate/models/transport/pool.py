@@ -23,7 +23,7 @@ class Pool:
 
     def __init__(self, place: Place, limits: Limits, route: Route) -> None:
         self._place, self._limits, self._route = place, limits, route
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._waiting: list[Connection] = []
         self._all: set[Connection] = set()
         self._look_up: asyncio.Task[list[str]] | None = None
@@ -34,13 +34,17 @@ class Pool:
         """Connections that are open, in use or waiting."""
         return len(self._all)
 
-    async def take(self, total: float) -> Connection:
-        """Return an open connection for one call. Raises ProviderError, always with `reached` False."""
+    def waiting(self) -> Connection | None:
+        """Return an open connection for one call, if one waits."""
         while self._waiting:
             found = self._waiting.pop()
             if found.is_fresh():
                 return found
             found.cut()
+        return None
+
+    async def open(self, total: float) -> Connection:
+        """Open a connection for one call. Raises ProviderError, always with `reached` False."""
         try:
             async with asyncio.timeout(min(self._limits.connect, total)) as limit:
                 return await self._open(limit)
@@ -73,7 +77,7 @@ class Pool:
         trust = (self._route.trust or await asyncio.to_thread(usual_trust)) if self._place.secure else None
         addresses = await self._addresses()
         for left in range(len(addresses), 0, -1):
-            now = self._loop.time()
+            now = self.loop.time()
             share = ((limit.when() or now) - now) / left
             try:
                 async with asyncio.timeout(share if left > 1 else None):
@@ -86,9 +90,9 @@ class Pool:
         raise OSError("the name has no address")
 
     async def _connect(self, address: str, trust: ssl.SSLContext | None) -> Connection:
-        connection = Connection(self._loop, self._limits.idle, self._lost)
+        connection = Connection(self.loop, self._limits.idle, self._lost)
         try:
-            await self._loop.create_connection(
+            await self.loop.create_connection(
                 lambda: connection,
                 address,
                 self._place.port,
@@ -107,7 +111,7 @@ class Pool:
     async def _addresses(self) -> list[str]:
         """Ask for the addresses once for all calls that wait for them at the same time."""
         if self._look_up is None:
-            self._look_up = self._loop.create_task(self._route.addresses(self._place.host, self._place.port))
+            self._look_up = self.loop.create_task(self._route.addresses(self._place.host, self._place.port))
             self._look_up.add_done_callback(self._looked_up)
         return await asyncio.shield(self._look_up)
 
