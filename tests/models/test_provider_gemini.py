@@ -99,6 +99,18 @@ def test_media_are_sent_as_data_or_as_links() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["responseModalities", "response_modalities"])
+def test_spoken_answers_are_refused_under_both_names(name: str) -> None:
+    with pytest.raises(ProviderError, match="text only"):
+        sent(user("x"), generationConfig={name: ["AUDIO"]})
+
+
+@pytest.mark.parametrize("link", ["https://example.org/film.mp4", "https://example.org/a.pdf", "https://example.org/a"])
+def test_a_link_to_something_else_is_asked_for_as_a_picture(link: str) -> None:
+    body = sent(user([{"type": "image_url", "image_url": {"url": link}}]))
+    assert body["contents"][0]["parts"] == [{"fileData": {"fileUri": link, "mimeType": "image/jpeg"}}]
+
+
 def test_parameters_are_translated_sent_on_or_left_out() -> None:
     body = sent(
         user("x"),
@@ -109,7 +121,13 @@ def test_parameters_are_translated_sent_on_or_left_out() -> None:
         stop="END",
         user="u",
         response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}},
-        generationConfig={"topK": 3, "maxOutputTokens": 10**6, "candidateCount": 8},
+        generationConfig={
+            "topK": 3,
+            "maxOutputTokens": 10**6,
+            "candidateCount": 8,
+            "max_output_tokens": 10**6,
+            "candidate_count": 8,
+        },
         safetySettings=[{"category": "c", "threshold": "BLOCK_NONE"}],
     )
     assert body["generationConfig"] == {

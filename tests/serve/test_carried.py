@@ -108,6 +108,15 @@ async def test_parts_that_no_guard_reads_need_the_policys_word(world: World) -> 
         await world.ask(HELLO, tools=[TOOL])
 
 
+@pytest.mark.parametrize("image", [{"url": "DATA:text/plain;base64,aGk="}, "data:application/pdf;base64,aGk="])
+async def test_a_file_does_not_pass_for_a_picture(world: World, image: Any) -> None:
+    world.edit("policies/support.yaml", "input:\n", "accept: [images]\ninput:\n")
+    world.build()
+    with pytest.raises(InvalidInput, match="takes no files"):
+        await world.ask([{"role": "user", "content": [{"type": "image_url", "image_url": image}]}])
+    assert not world.one.calls
+
+
 async def test_without_guards_everything_passes(open_world: World) -> None:
     asked = [{"role": "user", "content": [{"type": "text", "text": HELLO}, PICTURE, {"type": "made_up", "a": 1}]}]
     open_world.one.says = [[Delta("Hi"), end("Hi", service_tier="flex", choice={"logprobs": {"content": []}})]]

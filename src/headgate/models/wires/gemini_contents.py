@@ -282,7 +282,9 @@ def _response(text: str) -> dict[str, Any]:
 def _guessed(part: Part) -> str:
     import mimetypes
 
-    return mimetypes.guess_type(part.url.partition("?")[0])[0] or ("image/jpeg" if part.kind == "image" else "")
+    guess = mimetypes.guess_type(part.url.partition("?")[0])[0] or ""
+    # A film is no picture: it costs what no limit has counted on, and the app may not take it.
+    return guess if part.kind != "image" or guess.startswith("image/") else "image/jpeg"
 
 
 def _declared(raw: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,9 +295,10 @@ def _declared(raw: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, An
 def _config(asked: Mapping[str, Any], call: Call) -> dict[str, Any]:
     """Return the generation settings: those sent in this wire's words, with ours over them."""
     found = dict(asked.get("generationConfig") or {})
-    if found.get("responseModalities") not in (None, ["TEXT"]):
+    if any(found.get(name) not in (None, ["TEXT"]) for name in ("responseModalities", "response_modalities")):
         raise refused(f"{_WHO} answers in text only here", "leave out responseModalities")
-    found.pop("candidateCount", None)
+    for bounded in ("candidateCount", "candidate_count", "max_output_tokens"):
+        found.pop(bounded, None)
     found |= {name: asked[key] for key, name in _NUMBERS.items() if asked.get(key) is not None}
     found["maxOutputTokens"] = output_limit(call.body)
     if stops := stops_of(asked):
@@ -332,7 +335,7 @@ class GeminiContents:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
-    chunk = staticmethod(msgspec.json.Decoder().decode)
+    answer = chunk = staticmethod(msgspec.json.Decoder().decode)
     error_of = staticmethod(error_of)
     parser = EventParser
 

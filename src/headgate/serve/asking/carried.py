@@ -166,7 +166,18 @@ def _parts(body: Mapping[str, Any]) -> Iterator[tuple[int, int, str]]:
             yield index, 0, "tools"
         for place, part in enumerate(content if isinstance(content, list) else ()):
             if part["type"] not in ("text", "refusal"):
-                yield index, place, _PARTS.get(part["type"], "other")
+                yield index, place, _kind_of(part)
+
+
+def _kind_of(part: Mapping[str, Any]) -> str:
+    """Return what a part is: not more than its name says, for some providers go by what it holds."""
+    kind = _PARTS.get(part["type"], "other")
+    if kind == "images":
+        inner = part.get("image_url")
+        url = inner.get("url") if isinstance(inner, dict) else inner
+        if isinstance(url, str) and url[:5].lower() == "data:" and url[5:11].lower() != "image/":
+            return "files"
+    return kind
 
 
 def _unaccepted(kind: str, where: str) -> InvalidInput:
