@@ -25,6 +25,7 @@ def _kinds(**signs: str) -> bytes:
 
 # Encoding replaces a sign that is not ASCII by a question mark.
 _WORDS = _kinds(x=ascii_letters + digits)
+_WORDS_OR_FOREIGN = _kinds(x=ascii_letters + digits, f="?")
 _TOKENS = _kinds(x=ascii_letters + digits + "+/_-?")
 _HEXES = _kinds(x=hexdigits)
 _NUMBERS = _kinds(x=digits + "?")
@@ -35,7 +36,7 @@ _DIGIT_AT_LETTER = re.compile(rb"0(?:a|(?<=a0))")
 _SIGN_IN_WORD = re.compile(rb"1(?<=a1)a")
 _TWO_AND_TWO = re.compile(rb"0(?<=aa0)0")
 _SPACED = re.compile(rb" x {1,6}x {1,6}x")
-_SPACED_ANY = re.compile(r"[\W_][^\W_][\W_]{1,6}[^\W_][\W_]")
+_SPACED_OR_FOREIGN = re.compile(rb"[ f][xf][ f]{1,6}[xf][ f]{1,6}[xf]")
 
 
 def odd_signs(text: str) -> frozenset[str]:
@@ -57,7 +58,7 @@ def may_be_spaced(text: str) -> bool:
     """Whether single letters stand in a row, as in a word that was spaced out."""
     if text.isascii():
         return _SPACED.search(_asked(text, _WORDS)) is not None
-    return _SPACED_ANY.search(text) is not None
+    return _SPACED_OR_FOREIGN.search(_asked(text, _WORDS_OR_FOREIGN)) is not None
 
 
 def may_be_hexadecimal(text: str) -> bool:

@@ -41,6 +41,8 @@ _ENTITY = re.compile(r"&(?:#\d{2,7}|#[xX][0-9a-fA-F]{2,6}|[A-Za-z]{2,8});")
 _ESCAPE = re.compile(r"\\u\{?([0-9a-fA-F]{4,6})\}?|\\x([0-9a-fA-F]{2})")
 _CAPITAL = re.compile("[A-Z]")
 _LEVELS = 2
+_DISGUISING = _CONTROLS | {FOREIGN, "&", "%", "\\"}
+"""Signs that are folded away, or begin something encoded."""
 _LEET_SIGNS_ODD = frozenset("0123456789@$!|+")
 _DIGITS = frozenset([*"0123456789", FOREIGN])
 
@@ -54,6 +56,9 @@ class Form(Struct, frozen=True, gc=False):
     ends: Sequence[int] | None = None
     odd: frozenset[str] = EVERY_SIGN
     """The signs that `odd_signs` finds in the text."""
+
+    long: bool = True
+    """Whether 12 signs of a token may stand in a row: what is encoded and most secrets have as many."""
 
     @property
     def has_digit(self) -> bool:
@@ -105,7 +110,7 @@ def forms(text: str, leet: bool = True) -> list[Form]:
 
 def _plain_forms(text: str) -> list[Form]:
     raw = _form("raw", text)
-    if not raw.odd and not may_be_spaced(text) and not _may_be_base64(raw):
+    if _DISGUISING.isdisjoint(raw.odd) and not (may_be_spaced(text) or _may_be_base64(raw) or _may_be_hexadecimal(raw)):
         return [raw]
     seen = [raw]
     level = _readings(raw, seen)
@@ -232,7 +237,7 @@ def _edited(form: Form, edits: Sequence[Edit], name: FormName) -> Form:
 
 
 def _form(name: FormName, text: str, starts: Sequence[int] | None = None, ends: Sequence[int] | None = None) -> Form:
-    return Form(name, text, starts, ends, odd_signs(text))
+    return Form(name, text, starts, ends, odd_signs(text), has_run(text, 12))
 
 
 def _read(text: str, signs: bytes) -> str:
@@ -292,14 +297,18 @@ def _from_escape(match: re.Match[str]) -> str | None:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else None
 
 
+def _may_be_hexadecimal(form: Form) -> bool:
+    return form.has_digit and may_be_hexadecimal(form.text)
+
+
 def _may_be_base64(form: Form) -> bool:
-    return has_run(form.text, 12) and _CAPITAL.search(form.text) is not None
+    return form.long and _CAPITAL.search(form.text) is not None
 
 
 _DECODERS: tuple[tuple[Callable[[Form], bool], re.Pattern[str], Callable[[re.Match[str]], str | None]], ...] = (
     (lambda form: "&" in form.odd, _ENTITY, _from_entity),
     (lambda form: "%" in form.odd, _PERCENT, _from_percent),
-    (lambda form: form.has_digit and may_be_hexadecimal(form.text), _HEX, _from_hex),
+    (_may_be_hexadecimal, _HEX, _from_hex),
     (lambda form: "\\" in form.odd, _ESCAPE, _from_escape),
     (_may_be_base64, _BASE64, _from_base64),
 )

@@ -30,9 +30,12 @@ _MARKS = tuple(
     if (mark, i) not in _HEADINGS
 )
 """The other marks, each with its signs that prose does not hold. Every shape but a heading has such a sign."""
+_SHAPING = frozenset("/~*").union(*(needs for _, _, needs in _MARKS))
+"""Signs of which every shape but a heading has one: those of its mark, or those of a path."""
 _RULES = (*TAKEOVER, *ROLEPLAY, *LEAKING, *TONGUES)
 
 _WORDS = re.compile(r"[^\W_]+")
+_FOREIGN_MARK = re.compile(r"[^\w\x00-\x7f]")
 _PLAIN = bytes(ord(chr(code).lower()) if code < 128 and chr(code).isalnum() else 32 for code in range(256))
 _ANY_WORDS = re.compile(r"\(\?:\\w\+ \)\{0,(\d+)\}")
 _WINDOW = 120
@@ -74,7 +77,7 @@ def _score(form: Form) -> Injection:
             rule, pattern = _patterns()[index]
             if match := pattern.search(plain):
                 hits.append((rule, plain.count(" ", 0, match.start())))
-    if form.odd or ":" in form.text:
+    if not _SHAPING.isdisjoint(form.odd) or ":" in form.text:
         for index in sorted(_marked(form.text.lower(), form.odd)):
             rule, pattern = _shapes()[index]
             if match := pattern.search(form.text):
@@ -112,9 +115,11 @@ def _combined(hits: Iterable[tuple[Rule, int]]) -> Injection:
 
 def _words(text: str) -> list[str]:
     """Return the words of a text in small letters, apostrophes dropped: `don't` is `dont`, quotes are too."""
+    if not text.isascii():
+        text = _FOREIGN_MARK.sub(" ", text.replace("’", ""))
     if text.isascii():
         return text.encode("ascii").translate(_PLAIN, b"'").decode("ascii").split()
-    return _WORDS.findall(text.lower().replace("'", "").replace("’", ""))
+    return _WORDS.findall(text.lower().replace("'", ""))
 
 
 def _unrepeated(words: list[str]) -> list[str]:

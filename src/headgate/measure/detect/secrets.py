@@ -114,7 +114,7 @@ _PRIVATE_KEY = next(index for index, (name, *_) in enumerate(_FORMATS) if name =
 def _find(form: Form) -> Iterator[Found]:
     text = form.text
     hinted = set[int]()
-    if has_run(text, 12):
+    if form.long:
         hints = _HINTS if has_run(text, 20) else _SHORTER_HINTS
         hinted = {index for hint, index in hints if hint in text}
     if "PRIVATE KEY" in text:
