@@ -73,6 +73,24 @@ async def test_what_is_used_up_says_so(records: Records) -> None:
     await purse.close()
 
 
+def test_limits_are_named_for_the_minute_and_for_what_they_allow(records: Records) -> None:
+    clock = Clock()
+    purse = Purse(records, clock)
+    rates = (Rate("requests", "minute", 5), Rate("cost", "day", 9), Rate("steps", "day", 3))
+    minute, tomorrow = "2023-11-15T12:00", "2023-11-16"
+    for _ in range(2):
+        assert purse.on_asking((("app:a", rates),)) == (Limit("app:a", "cost", DAY, 9),)
+        coming = (Limit("app:a", "requests", minute, 5), Limit("app:a", "steps", DAY, 3))
+        assert purse.on_coming((("app:a", rates),)) == coming
+    lower = (Rate("requests", "minute", 4),)
+    both = purse.on_coming((("app:a", lower), ("team:t", lower)))
+    assert both == (Limit("app:a", "requests", minute, 4), Limit("team:t", "requests", minute, 4))
+    clock.at += 60
+    assert purse.on_coming((("app:a", lower),)) == (Limit("app:a", "requests", "2023-11-15T12:01", 4),)
+    clock.at += 86_400
+    assert purse.on_asking((("app:a", rates),)) == (Limit("app:a", "cost", tomorrow, 9),)
+
+
 async def test_each_limit_binds(records: Records) -> None:
     purse = Purse(records, Clock())
     both = (purse.limit("key:k1", Rate("cost", "day", 1_000)), purse.limit("app:support", Rate("cost", "day", DOLLAR)))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import func, select
 
 from headgate.kernel import Clock, Denied, Principal, Rate, Scoped, parse_rate, tightest
@@ -24,8 +25,7 @@ _MISS_S = 0.2
 """An unknown token reads the keys again, at most this often: made elsewhere a moment ago, it works at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True, gc=False):
     """What a request shows of its sender: the token of its `Authorization` header, the token of a process on this
     machine that could read `server.json`, and whether it came straight from this machine under an allowed name."""
 

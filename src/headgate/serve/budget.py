@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from headgate.kernel import (
     Clock,
     HeadgateError,
@@ -65,8 +67,7 @@ class _Slice:
     retired: bool = False
 
 
-@dataclass(slots=True)
-class Lease:
+class Lease(Struct, eq=False):
     """The reserved bounds of one request; settle it exactly once, further calls do nothing."""
 
     purse: Purse

@@ -22,12 +22,13 @@ Hold = Callable[[Request, Answer], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Everything `execute` needs beside the release and the request; shared by all requests of an environment.
+    """Everything `execute` needs beside the release and the request; shared by all requests of an environment that are
+    limited alike.
 
-    purse: None for no budgets (evaluation). key_limits: what the caller's key and team may use, set for each
-    request with `dataclasses.replace`. app_limits: overrides the contract's own for the app. timeout_s: one provider
-    call, also the longest silence inside a stream, unless the chain says otherwise. targets: what earlier requests
-    taught about targets; None for evaluation, where each case stands alone.
+    purse: None for no budgets (evaluation). key_limits: what the caller's key and team may use. app_limits: overrides
+    the contract's own for the app. timeout_s: one provider call, also the longest silence inside a stream, unless the
+    chain says otherwise. targets: what earlier requests taught about targets; None for evaluation, where each case
+    stands alone.
     """
 
     providers: Providers

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import select
 
 from headgate.improve import Held, open_held
@@ -65,15 +66,14 @@ _HEX = frozenset("0123456789abcdef")
 _CHANGES = ("release.", "environment.", "key.", "budget.")
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """One request, ready to run: its pin, its release in memory, and what surrounds it."""
 
     pin: Pin
     snapshot: Snapshot
     request: Request
     runtime: Runtime
-    leases: list[Lease] = field(default_factory=list)
+    leases: list[Lease] = []
 
     async def answer(self, say: Say | None = None) -> Answer:
         """Run it; `say` hears what leaves while it leaves. Raises InvalidInput or Exhausted before anything is said."""
