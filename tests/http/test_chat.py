@@ -12,6 +12,8 @@ import pytest
 
 QUESTION = "Within how many days can I return a device?"
 
+LONG = "abcdefghij" * 500_000
+
 
 @pytest.fixture
 def client(server: Any) -> openai.OpenAI:
@@ -164,6 +166,25 @@ def test_a_misspelt_app_names_the_nearest(client: openai.OpenAI) -> None:
     for name in ("suport", "suport@prod"):
         with pytest.raises(openai.NotFoundError, match="did you mean 'support'"):
             ask(client, model=name)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"model": LONG}), ("/v1/chat/completions", {"model": f"support@{LONG}"}),
+        ("/v1/chat/completions", {"model": f"{LONG}/x"}), ("/v1/responses", {"input": [{"type": LONG}]}),
+        ("/v1/responses", {"input": [{"role": "user", "content": [{"type": LONG}]}]}),
+        ("/v1/responses", {"input": "x", "text": {"format": {"type": LONG}}}),
+        ("/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": [{"type": LONG}]}]}),
+        ("/v1/embeddings", {"input": "x", "encoding_format": LONG}),
+    ],
+    ids=["model", "environment", "provider", "item", "part", "format", "block", "encoding"],
+)  # fmt: skip
+def test_a_name_of_megabytes_is_neither_compared_nor_told_back(server: Any, path: str, body: Any) -> None:
+    chat = {"messages": [{"role": "user", "content": "hi"}]} if path.endswith("completions") else {}
+    status, answer, _ = server.request("POST", path, {"model": "support", **chat, **body})
+    assert status in (400, 404)
+    assert len(str(answer)) < 5_000
 
 
 def test_environments_and_releases_are_models_too(server: Any) -> None:

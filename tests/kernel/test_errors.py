@@ -43,4 +43,13 @@ def test_the_nearest_name_is_suggested_or_all_are_listed() -> None:
     assert nearest("ruoter", ["router", "risk"]) == "did you mean 'router'?"
     assert nearest("xyz", ["b", "a"]) == "valid: a, b"
     assert nearest("xyz", []) == ""
+    assert nearest("router" * 2_000_000, ["router"]) == "valid: router", "no time is spent on what is no name"
     assert nearest("cost", ["cost_per_request", "error_rate"]) == "did you mean 'cost_per_request'?"
+
+
+def test_what_a_message_quotes_does_not_make_it_long() -> None:
+    error = InvalidInput(f"the name {'x' * 10**6!r} is not known", "leave it out")
+    assert len(error.message) < 4_100
+    assert error.message.startswith("the name 'xxx")
+    assert error.message.endswith("xx' is not known")
+    assert InvalidInput("y" * 4_000).message == "y" * 4_000

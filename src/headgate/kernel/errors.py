@@ -32,6 +32,12 @@ class Where:
         return f"{place}: {self.key}" if self.key else place
 
 
+_MOST, _END = 4_000, 500
+"""Characters of a message: what it quotes may be as long as a body."""
+_NAME = 200
+"""Characters of a name that are compared: who looks for the nearest compares with each of its letters."""
+
+
 class HeadgateError(Exception):
     """Base of every error that a person or a client may see; `message` is one sentence, `hint` what to do."""
 
@@ -40,6 +46,8 @@ class HeadgateError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "", *, code: str = "", where: Where | None = None) -> None:
+        if len(message) > _MOST:
+            message = f"{message[: _MOST - _END]} … {message[-_END:]}"
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -99,6 +107,8 @@ class Corrupt(HeadgateError):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint naming the nearest of `valid` to `name`, or listing them when none is near."""
     choices = sorted(valid)
+    if len(name) > _NAME:
+        return f"valid: {', '.join(choices)}" if choices else ""
     close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     close = close or [choice for choice in choices if len(name) > 2 and name in choice][:1]
     if close:
