@@ -93,7 +93,7 @@ def fit(train, params):
 PASS_THROUGH = """
 import sys
 import msgspec, uvicorn
-from headgate.http.protocol import GuardedProtocol
+from headgate.http.connection import GuardedProtocol
 from headgate.models.transport import Transport
 decode = msgspec.json.decode
 transport = Transport(sys.argv[1], {"Authorization": "Bearer bench"})

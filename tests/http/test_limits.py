@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headgate.http.protocol import GuardedProtocol
+from headgate.http.connection import GuardedProtocol
 
 MiB = 2**20
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 import uvicorn
 
+from headgate.http.connection import GuardedProtocol, WhileConnected
 from headgate.http.exchange import Exchange, Gone
-from headgate.http.leaving import WhileConnected
-from headgate.http.protocol import GuardedProtocol
 
 _LATE = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain\r\ncontent-length: 34\r\nconnection: close\r\n\r\n"

@@ -13,8 +13,8 @@ from headgate.kernel import Answer, Event, Text, Unavailable, units
 from headgate.platform import Asked, Edge, Gateway, Known, StreamEncoder, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
+from .connection import WhileConnected
 from .exchange import Exchange, TraceIds, limit_headers
-from .leaving import WhileConnected
 from .meters import Meters
 
 Headers = list[tuple[bytes, bytes]]

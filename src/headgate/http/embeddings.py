@@ -16,8 +16,8 @@ from headgate.kernel import units
 from headgate.platform import Embedding, Gateway, Known, Turn
 
 from .bodies import CHAT_LIMIT, decode_object
+from .connection import WhileConnected
 from .exchange import Exchange, TraceIds, encode, limit_headers
-from .leaving import WhileConnected
 from .meters import Meters
 
 PATH = "/v1/embeddings"

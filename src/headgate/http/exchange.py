@@ -175,8 +175,9 @@ class Exchange:
 
     async def bytes(self, status: int, body: bytes, kind: bytes, headers: Headers = ()) -> None:
         self.status = status
-        head = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *headers, *self._named()]
+        head = [(b"content-type", kind), *headers, *self._named()]
         if self.client is None or not self.client.answer(status, head, body):
+            head.append((b"content-length", b"%d" % len(body)))
             await self._send({"type": "http.response.start", "status": status, "headers": head})
             await self.write(body)
 

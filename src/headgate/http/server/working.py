@@ -13,8 +13,8 @@ import uvicorn
 import headgate
 from headgate.http.app import App, Pages
 from headgate.http.callers import door_of, is_loopback
+from headgate.http.connection import GuardedProtocol
 from headgate.http.logs import LogWriter, attach
-from headgate.http.protocol import GuardedProtocol
 from headgate.kernel import InvalidInput, Unavailable, units
 from headgate.platform import Embedded, Identity, Settings, build_gateway, open_project
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from .exchange import Exchange, Gone
+from headgate.http.exchange import Exchange, Gone
 
 
 class WhileConnected:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
+Headers = Sequence[tuple[bytes, bytes]]
 Message = MutableMapping[str, Any]
 Application = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _WITHOUT_BODY = (204, 304)
 
 
@@ -122,53 +122,44 @@ class Cycle:
         if self.gone:
             return
         if not self.started:
-            self._connection.transport.write(self._head(message["status"], message.get("headers", ())))
-            self.started = True
+            self._open(message["status"], message.get("headers", ()))
         elif self.complete:
             raise RuntimeError(f"{message['type']} after the end of the answer")
         else:
             self._write(message.get("body", b""), message.get("more_body", False))
 
-    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole answer at once. False when the connection is full: then `send` it, which waits."""
+    def answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer at once; its length is added. False when the connection is full: `send` it, and wait."""
         if self._connection.full:
             return False
         if not self.gone:
-            head = self._head(status, headers)
-            self._left -= 0 if self.bare else len(body)
-            if self._chunked or self._left:
-                raise RuntimeError("the answer is not as long as its head says")
+            head = self._head(status, headers, b"content-length: %d\r\n" % len(body))
             self.started = True
             self._connection.transport.write(head if self.bare else head + body)
             self._end()
         return True
 
-    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    def _open(self, status: int, given: Headers) -> None:
+        """Send the head of an answer whose body comes in pieces: as long as it says, else cut into chunks."""
+        headers = [header for header in given if header[0] != b"transfer-encoding"]
+        length = next((int(value) for name, value in headers if name == b"content-length"), -1)
+        self._left = max(length, 0)
+        self._chunked = length < 0 and not self.bare and status not in _WITHOUT_BODY
+        head = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._chunked else b"")
+        self.started = True
+        self._connection.transport.write(head)
+
+    def _head(self, status: int, headers: Headers, framing: bytes) -> bytes:
         """Write the head out. Raises RuntimeError for a header that would end its line."""
         shared, closes = self._connection.shared_headers()
-        length, parts = -1, list[bytes]()
-        for name, value in headers:
-            if name in _FRAMING:
-                if name == b"transfer-encoding":
-                    continue  # how a body is cut is decided below
-                if name == b"content-length":
-                    length = int(value)
-                else:
-                    closes = closes or value.lower() == b"close"
-            parts += (name, b": ", value, b"\r\n")
-        lines = b"".join(parts)
-        if not lines.count(b"\n") == lines.count(b"\r") == len(parts) // 4 or b"\0" in lines:
+        lines, ends = b"\r\n".join(map(b": ".join, headers)), max(len(headers) - 1, 0)
+        if not lines.count(b"\n") == lines.count(b"\r") == ends or b"\0" in lines:
             raise RuntimeError("a header holds the end of a line")
-        if closes:
+        if closes or b"connection: close" in lines:
             self.stays = False
         elif not self.stays:
-            lines += b"connection: close\r\n"
-        if length >= 0:
-            self._left = 0 if self.bare else length
-        elif not self.bare and status not in _WITHOUT_BODY:
-            self._chunked = True
-            lines += b"transfer-encoding: chunked\r\n"
-        return b"".join((_STATUS[status], shared, lines, b"\r\n"))
+            framing += b"connection: close\r\n"
+        return b"".join((_STATUS[status], shared, lines, b"\r\n" if lines else b"", framing, b"\r\n"))
 
     def _write(self, body: bytes, more: bool) -> None:
         """Write a piece of the body. Raises RuntimeError when it is not as long as the head said."""
