@@ -53,8 +53,12 @@ class Codec(Protocol):
 
     def error_of(self, data: Any, status: int | None, headers: Mapping[str, str]) -> ProviderError: ...
 
+    def answer(self, content: bytes, /) -> Any:
+        """Return the JSON of a whole answer, as `decode` takes it. Raises msgspec's DecodeError or RecursionError."""
+        ...
+
     def chunk(self, data: str, /) -> Any:
-        """Return the event of a JSON text, as the decoder takes it. Raises msgspec's DecodeError or RecursionError."""
+        """Return the JSON of one event, as the decoder takes it. Raises as `answer` does."""
         ...
 
     def parser(self) -> Parser:
@@ -159,7 +163,7 @@ class Exchange:
 
 
 def _whole(codec: Codec, content: bytes, call: Call) -> list[Delta | End]:
-    text, end = codec.decode(_must_be(msgspec.json.decode, content), call)
+    text, end = codec.decode(_must_be(codec.answer, content), call)
     return [Delta(text), end] if text else [end]
 
 

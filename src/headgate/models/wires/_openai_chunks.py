@@ -1,14 +1,15 @@
-"""The chunks of a stream that only carry a few words on, read in one step: nearly all of them. Called by `openai_chat`.
+"""What providers send nearly always, read in one step: chunks that carry a few words on, and answers of plain text.
+Called by `openai_chat`.
 
-A chunk that holds anything else is read as a mapping, and what both ways say of the same chunk is the same.
+Whatever holds anything else is read as a mapping, and what both ways say of the same bytes is the same.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 _Sent = str | UnsetType | None
 
@@ -43,7 +44,47 @@ class Said(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     obfuscation: _Sent = UNSET
 
 
+class _Message(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    content: Annotated[str, Meta(min_length=1)]
+    role: Any = None
+    refusal: None = None
+    annotations: tuple[()] | None = None
+    tool_calls: tuple[()] | None = None
+    function_call: None = None
+    audio: None = None
+    reasoning_content: None = None
+
+
+class _Ending(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    message: _Message
+    finish_reason: str
+    index: Any = None
+    logprobs: None = None
+
+
+class Plain(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A whole answer of one choice that is text and nothing else."""
+
+    choices: tuple[_Ending]
+    usage: dict[str, Any]
+    id: Any = None
+    object: Any = None
+    created: Any = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: _Sent = UNSET
+
+
+_plain = msgspec.json.Decoder(Plain).decode
 _said = msgspec.json.Decoder(Said).decode
+
+
+def answer_of(content: bytes) -> Any:
+    """Return a whole answer as `Plain` or as whatever JSON it is. Raises as `chunk_of` does."""
+    try:
+        return _plain(content)
+    except msgspec.ValidationError:
+        return msgspec.json.decode(content)
 
 
 def chunk_of(data: str) -> Any:

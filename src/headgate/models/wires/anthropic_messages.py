@@ -364,7 +364,7 @@ class AnthropicMessages:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
-    chunk = staticmethod(msgspec.json.Decoder().decode)
+    answer = chunk = staticmethod(msgspec.json.Decoder().decode)
     error_of = staticmethod(error_of)
     parser = EventParser
 

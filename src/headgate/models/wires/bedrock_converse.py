@@ -326,7 +326,7 @@ class BedrockConverse:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
-    chunk = staticmethod(msgspec.json.Decoder().decode)
+    answer = chunk = staticmethod(msgspec.json.Decoder().decode)
     error_of = staticmethod(error_of)
     parser = FrameParser
 

@@ -17,7 +17,7 @@ from headgate.models.prices import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import failure
 
-from ._openai_chunks import Said, chunk_of
+from ._openai_chunks import Plain, Said, answer_of, chunk_of
 
 OURS = frozenset({"max_sentences", "headgate"})
 """Parameters of ours in a body, kept from foreign providers."""
@@ -44,6 +44,8 @@ def encode_request(
 
 def decode(data: Any, call: Call) -> tuple[str, End]:
     """Read a whole answer. Raises ProviderError when it is not one."""
+    if type(data) is Plain:
+        return _plain(data, call)
     refuse_error(data)
     try:
         choice = data["choices"][0]
@@ -58,6 +60,17 @@ def decode(data: Any, call: Call) -> tuple[str, End]:
     if len(data["choices"]) > 1:
         extra["choices"] = data["choices"][1:]
     return text, End(reason, usage_of(data.get("usage"), call, text), *_model(data, call), extra=extra)
+
+
+def _plain(data: Plain, call: Call) -> tuple[str, End]:
+    """Read an answer that is text and nothing else, as `decode` would."""
+    ending = data.choices[0]
+    text = ending.message.content
+    extra: dict[str, Any] = {"usage": data.usage} if data.usage else {}
+    if data.service_tier is not UNSET:
+        extra["service_tier"] = data.service_tier
+    usage = usage_of(data.usage, call, text)
+    return text, End(ending.finish_reason, usage, data.model or call.model, data.system_fingerprint or "", extra=extra)
 
 
 class StreamDecoder:
@@ -112,7 +125,6 @@ class StreamDecoder:
         if chunk.obfuscation is not UNSET:
             self._extra["obfuscation"] = chunk.obfuscation
         first, delta = self._choices[0], chunk.choices[0].delta
-        self.reason = first.reason
         if delta.role is not None:
             first.message["role"] = delta.role
         return first.add(delta.content or "", delta.reasoning_content or "", False)
@@ -275,6 +287,7 @@ class OpenAIChat:
     encode_request = staticmethod(encode_request)
     decode = staticmethod(decode)
     stream = StreamDecoder
+    answer = staticmethod(answer_of)
     chunk = staticmethod(chunk_of)
     error_of = staticmethod(error_of)
     parser = EventParser

@@ -172,7 +172,8 @@ class Attempt:
         for event in events:
             if not isinstance(event, End) and not _is_delta(event):
                 raise ProviderError(f"{target} sent what is no text", code="provider_protocol")
-        return events if len(events) == 1 else joined(events)
+        few = len(events) == 1 or (len(events) == 2 and isinstance(events[1], End))
+        return events if few else joined(events)
 
     def _ended(self, end: End) -> None:
         self.usage, self.reported = end.usage, end.extra.get("usage")
