@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from headgate.measure import Form, Found, Reading, find_injection, find_pii, find_secrets, forms
@@ -103,7 +103,7 @@ def test_what_stands_somewhere_in_prose(size: int) -> None:
         same(" ".join(words))
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(joined)
 @example("")
 @example("1 ddaaddabddacddad")
@@ -111,13 +111,13 @@ def test_texts_made_of_what_is_looked_for(text: str) -> None:
     same(text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.text(max_size=300) | st.text(st.sampled_from("aAeE01 .,:-_/+=@!$&%\\\n"), max_size=300))
 def test_any_texts(text: str) -> None:
     same(text)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_every_rule_is_tried_wherever_it_matches(data: st.DataObject) -> None:
     phrases = [data.draw(st.from_regex(data.draw(st.sampled_from(PATTERNS)))) for _ in range(2)]
