@@ -125,8 +125,6 @@ class StreamDecoder:
         if chunk.obfuscation is not UNSET:
             self._extra["obfuscation"] = chunk.obfuscation
         first, delta = self._choices[0], chunk.choices[0].delta
-        if delta.role is not None:
-            first.message["role"] = delta.role
         return first.add(delta.content or "", delta.reasoning_content or "", False)
 
     def end(self) -> End:
