@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from msgspec import Struct
@@ -49,8 +48,7 @@ class Choice(Struct, frozen=True, gc=False):
     tokens: int = 0
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct, eq=False):
     """What to ask and whom: targets in order, sources, and `tokens` as estimated for calls that never report.
 
     total_s: how long all of it may take. hedge_s: how long the first target may be silent before the next is asked.
@@ -63,7 +61,7 @@ class Plan:
     stream: bool
     total_s: float | None = None
     hedge_s: float | None = None
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[dict[str, Any]] = []
 
 
 class Attempt:
