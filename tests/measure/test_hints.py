@@ -7,10 +7,13 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.measure.detect.pii import _IBAN
 from headgate.measure.signs import (
     FOREIGN,
+    among_digits,
     digits_in_a_row,
     has_run,
+    letters_before_digits,
     may_be_hexadecimal,
     may_be_leet,
     may_be_spaced,
@@ -42,5 +45,7 @@ def test_what_may_be_there_is_there(text: str) -> None:
     assert may_be_spaced(text) >= (_SPACED.search(text) is not None)
     assert may_be_hexadecimal(text) >= (_HEX.search(text) is not None)
     assert may_be_leet(text) >= (_LEET.search(text) is not None)
+    kinds = among_digits(text)
     numbers = [sum(map(str.isdecimal, found[0])) for found in NUMBER.finditer(text)]
-    assert digits_in_a_row(text) >= max(numbers, default=0)
+    assert digits_in_a_row(kinds) >= next((count for count in (12, 9, 6) if max(numbers, default=0) >= count), 0)
+    assert letters_before_digits(kinds) >= (_IBAN.search(text) is not None)

@@ -28,13 +28,14 @@ _WORDS = _kinds(x=ascii_letters + digits)
 _WORDS_OR_FOREIGN = _kinds(x=ascii_letters + digits, f="?")
 _TOKENS = _kinds(x=ascii_letters + digits + "+/_-?")
 _HEXES = _kinds(x=hexdigits)
-_NUMBERS = _kinds(x=digits + "?")
-_LETTERS_AND_DIGITS = _kinds(a=ascii_letters, _0=digits + "?")
+_DIGITS = _kinds(a=ascii_letters, _0=digits, g=" ().-/")
+_DIGITS_OR_FOREIGN = _kinds(a=ascii_letters, _0=digits + "?", g=" ().-/")
 _LEET = _kinds(a=ascii_letters, _0=digits + "@$", _1="!|+")
 # A pattern that begins with a rare sign is found at the speed of a search for that sign.
 _DIGIT_AT_LETTER = re.compile(rb"0(?:a|(?<=a0))")
 _SIGN_IN_WORD = re.compile(rb"1(?<=a1)a")
 _TWO_AND_TWO = re.compile(rb"0(?<=aa0)0")
+_ROWS = tuple((count, re.compile(rb"0(?:g*+0){%d}" % (count - 1))) for count in (12, 9, 6))
 _SPACED = re.compile(rb" x {1,6}x {1,6}x")
 _SPACED_OR_FOREIGN = re.compile(rb"[ f][xf][ f]{1,6}[xf][ f]{1,6}[xf]")
 
@@ -72,14 +73,21 @@ def may_be_leet(text: str) -> bool:
     return _DIGIT_AT_LETTER.search(kinds) is not None or _SIGN_IN_WORD.search(kinds) is not None
 
 
-def digits_in_a_row(text: str) -> int:
-    """Return how many digits stand in a row, at most, with nothing between them but what people put into numbers."""
-    return max(map(len, _asked(text, _NUMBERS, b" ().-/").split()), default=0)
+def among_digits(text: str) -> bytes:
+    """Return a text by its kinds: `0` for a digit, `a` for a letter, `g` for what people put between digits."""
+    return _asked(text, _DIGITS if text.isascii() else _DIGITS_OR_FOREIGN)
 
 
-def letters_before_digits(text: str) -> bool:
+def digits_in_a_row(kinds: bytes) -> int:
+    """Return whether 12, 9 or 6 digits may stand in a row, with nothing between them but what numbers hold; else 0."""
+    if not _ROWS[-1][1].search(kinds):
+        return 0
+    return next(count for count, row in _ROWS if row.search(kinds))
+
+
+def letters_before_digits(kinds: bytes) -> bool:
     """Whether two digits follow two letters, as at the beginning of an account's number."""
-    return _TWO_AND_TWO.search(_asked(text, _LETTERS_AND_DIGITS)) is not None
+    return _TWO_AND_TWO.search(kinds) is not None
 
 
 def _asked(text: str, kinds: bytes, without: bytes = b"") -> bytes:

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from headgate.measure.signs import digits_in_a_row, letters_before_digits
+from headgate.measure.signs import among_digits, digits_in_a_row, letters_before_digits
 from headgate.measure.text import Form, forms
 
 from .found import Found, over_forms
@@ -65,17 +65,23 @@ def find_pii(text: str, types: Sequence[str] = PII_TYPES, national: Sequence[str
         plain = form.text
         found = list(_emails(plain)) if "@" in form.odd and "EMAIL" in types and "@" in plain else []
         if form.has_digit:
-            row = digits_in_a_row(plain)
-            for name in types:
-                if name in _NUMBERS and row >= _LEAST[name]:
-                    found += _NUMBERS[name](plain)
-            if "PHONE" in types and row >= _LEAST["PHONE"]:
-                found += find_phones(plain, found)
+            _numbers(plain, types, found)
             if national:
                 found += _national(plain, national)
         return found
 
     return over_forms(forms(text, leet=False), finder)
+
+
+def _numbers(text: str, types: Sequence[str], found: list[Found]) -> None:
+    """Add the numbers of `types`; what is a number of one type is no phone."""
+    kinds = among_digits(text)
+    row = digits_in_a_row(kinds)
+    for name in types:
+        if name in _NUMBERS and row >= _LEAST[name] and (name != "IBAN" or letters_before_digits(kinds)):
+            found += _NUMBERS[name](text)
+    if "PHONE" in types and row >= _LEAST["PHONE"]:
+        found += find_phones(text, found)
 
 
 def warm(types: Sequence[str] = PII_TYPES) -> None:
@@ -113,8 +119,6 @@ def _is_card(written: str, text: str, at: int) -> bool:
 
 
 def _ibans(text: str) -> Iterator[Found]:
-    if not letters_before_digits(text):
-        return
     for match in _IBAN.finditer(text):
         start = match.start() - 2
         country = text[start : start + 2].upper()
@@ -188,5 +192,5 @@ _NUMBERS: dict[str, Callable[[str], Iterator[Found]]] = {
     "SSN": _ssns,
     "IP": _ips,
 }
-_LEAST = {"CARD": 12, "IBAN": 2, "SSN": 9, "IP": 1, "PHONE": 6}
-"""How many digits in a row each has at least."""
+_LEAST = {"CARD": 12, "SSN": 9, "PHONE": 6, "IBAN": 0, "IP": 0}
+"""How many digits in a row each has at least, as `digits_in_a_row` counts them."""
