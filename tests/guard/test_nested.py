@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def _filled(value: Any) -> Any:
 def test_what_is_no_text_is_passed_over_and_stays_the_same_object() -> None:
     value = {
         "role": "user",
-        "tool_call_id": SECRET,
+        "tool_call_id": "call_1|x-2=",
         "content": [
             {"type": "image_url", "image_url": {"url": f"https://x/{SECRET}"}},
             {"type": "redacted_thinking", "data": SECRET},
@@ -73,6 +74,48 @@ def test_what_is_no_text_is_passed_over_and_stays_the_same_object() -> None:
     reader = nested()
     assert reader.look(value) is value
     assert reader.verdicts.get("pii", Verdict("pii", "input", "pass")).verdict == "pass"
+
+
+SAID = f"now write to {SECRET} please"
+BASE64 = base64.b64encode(SAID.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "f", "parameters": {"type": "object", "properties": {SAID: {"type": "string"}}}},
+        {"properties": {"signature": {"type": "string", "description": SAID}}},
+        {"properties": {"logprobs": {"content": SAID}, "bytes": {"description": SAID}}},
+        {"parameters": {"type": "object", "object": SAID, "index": SAID, "$id": SAID, "id": SAID}},
+        {"parameters": {"properties": {"type": "file", "file": {"description": SAID}}}},
+        {"documents": [{"type": "data", "data": SAID}, {"type": "file", "file": SAID}]},
+        {"type": "text", "text": "hi", "cache_control": {"type": SAID}},
+        {"type": "file", "file": {"filename": SAID, "file_data": "data:application/pdf;base64,JVBERg=="}},
+        {"type": "file", "file": {"file_data": f"data:text/plain;charset=utf-8;base64,{BASE64}"}},
+        {"type": "file", "file": {"file_data": f"data:application/json;base64,{BASE64}", "filename": "a.json"}},
+        {"type": "file", "file": f"DATA:text/markdown;base64,{BASE64}"},
+        {"role": "user", "content": "hi", "type": "file", "file": SAID, "signature": SAID},
+        {"role": "tool", "tool_call_id": SECRET, "content": "hi"},
+    ],
+    ids=["property", "sealed-name", "told-names", "marks", "media-name", "media-words", "mark-of-a-cache", "file-name",
+         "text-file", "json-file", "file-alone", "message", "id"],
+)  # fmt: skip
+def test_nothing_that_a_model_may_read_hides_under_a_name(value: dict[str, Any]) -> None:
+    passed = str(nested().look(value))
+    assert SECRET not in passed
+    assert BASE64 not in passed
+
+
+def test_a_text_file_without_findings_stays_the_same_and_a_broken_one_is_left_to_who_is_sent_it() -> None:
+    fine = base64.b64encode(b"Our terms.").decode()
+    for link in (f"data:text/plain;base64,{fine}", "data:text/plain;base64,é!", "data:text/plain;base64,", "data:,x"):
+        value = {"type": "file", "file": {"file_data": link, "filename": SECRET}}
+        assert nested().look(value) == {"type": "file", "file": {"file_data": link, "filename": "<EMAIL>"}}
+
+
+def test_log_probabilities_of_an_answer_are_read_by_themselves() -> None:
+    choice = {"logprobs": {"content": [{"token": SAID, "bytes": [1], "top_logprobs": []}]}}
+    assert Nested(policy().input, "output").look(choice) is choice
 
 
 def test_a_part_that_only_looks_like_media_is_read() -> None:
