@@ -225,6 +225,9 @@ async def _stream(speech: Speech, text: str, usage: Usage, wire: tuple[Receive, 
         if piece is _ENDLESS:
             await _endless(receive, send)
             raise Cut
+        if piece is _BREATH:
+            await asyncio.sleep(0.005)
+            continue
         shown = speech.dialect.comment() if piece is _PAUSE or piece is _CUT else piece
         shown = speech.dialect.half() if piece is _HALF_LINE else shown
         await send({"type": "http.response.body", "body": shown, "more_body": True})
@@ -237,6 +240,8 @@ async def _stream(speech: Speech, text: str, usage: Usage, wire: tuple[Receive, 
 
 
 _PAUSE = b"pause"
+_BREATH = b"breath"
+"""Models are slower than networks: without a breath now and then, a whole answer would arrive at once."""
 _CUT = b"cut"
 _HALF_LINE = b"half"
 _ENDLESS = b"data: "
@@ -263,6 +268,8 @@ def _events(speech: Speech, text: str, usage: Usage) -> Iterator[bytes]:
             yield _PAUSE
         if number == min(1, len(pieces) - 1):
             yield from _second(fault, dialect)
+        if number in (1, len(pieces) // 2):
+            yield _BREATH
     yield from streamed(dialect, body, speech.calls)
     yield dialect.closing(body, counted, ended=fault != "no_finish")
     if fault != "no_done":
