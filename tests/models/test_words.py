@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import pytest
 
 from headgate.models import content_words, sentences, words
+from headgate.models.embedders import hashed
 from headgate.models.stem import stem
 
 # From the examples in Porter's paper, steps 1a to 5b.
@@ -54,3 +58,27 @@ def test_content_words_are_stems_without_small_words() -> None:
 )
 def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
+
+
+@pytest.mark.slow
+def test_what_clients_make_up_does_not_fill_memory() -> None:
+    """Words and texts are remembered, but few of them, and none that is long (P14)."""
+    embedder = hashed.plugin.build(hashed.Options())
+
+    def ask(turn: int) -> None:
+        made_up = [f"w{turn}x{number}y{'z' * 12}" for number in range(100)]
+        embedder.embed([" ".join(made_up)])
+        content_words(" ".join(made_up[:10]))
+        content_words(f"it is dry {turn} " * 100)
+
+    tracemalloc.start()
+    for turn in range(45):
+        ask(turn)
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    for turn in range(45, 60):
+        ask(turn)
+    gc.collect()
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 1.5 * 2**20

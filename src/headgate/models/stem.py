@@ -20,11 +20,21 @@ _STEP4 = (
     "ous", "ive", "ize",
 )  # fmt: skip
 _RUNS = re.compile("V+C+")
+_REMEMBERED = 40
+"""Letters of a word that is remembered: clients make words up, of any length, and they must not fill memory."""
 
 
-@lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """Return the stem of a lower-case word; words that are short or not plain a to z stay as they are."""
+    return _remembered(word) if len(word) <= _REMEMBERED else _stem(word)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(word: str) -> str:
+    return _stem(word)
+
+
+def _stem(word: str) -> str:
     if len(word) < 3 or not (word.isascii() and word.isalpha()):
         return word
     for step in (_plural, _past, _final_y, _step2, _step3, _step4, _final_e):

@@ -25,6 +25,8 @@ whom why will wish with wont would yes yet you your yours
 STOPWORDS = frozenset(_STOP.split())
 """Words that say little about what a question is about (English)."""
 
+_REMEMBERED = 400
+"""Characters of a text whose words are remembered: what clients send may be of any length, and must not fill memory."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _JOINED = re.compile(r"\b([a-z]{1,2})-(?=[a-z])")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
@@ -35,9 +37,17 @@ _ABBREVIATION = re.compile(
 )
 
 
-@lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
     """Return the words of a text in order: lower case, accents off, `e-mail` as one word, `1,000` as 1000."""
+    return _remembered(text) if len(text) <= _REMEMBERED else _words(text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> tuple[str, ...]:
+    return _words(text)
+
+
+def _words(text: str) -> tuple[str, ...]:
     folded = unicodedata.normalize("NFKD", text.lower())
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     plain = _THOUSANDS.sub("", _JOINED.sub(r"\1", plain))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MAX_WORDS = 20_000
+_REMEMBERED = 32
+"""Letters of a word whose n-grams are remembered: clients make words up, and they must not fill memory."""
 
 
 class Options(BaseModel):
@@ -56,7 +58,7 @@ class HashedEmbedder:
         slots: dict[int, float] = {}
         for word in sorted(counts):
             weight = 1.0 if counts[word] == 1 else round(1.0 + math.log(counts[word]), 6)
-            grams = _grams(word)
+            grams = _remembered(word) if len(word) <= _REMEMBERED else _grams(word)
             _add(slots, f"w:{word}", weight, self.dimensions)
             share = weight * self._n_grams / math.sqrt(len(grams)) if grams else 0.0
             for gram in grams if share else ():
@@ -71,7 +73,11 @@ def _add(slots: dict[int, float], feature: str, weight: float, dimensions: int) 
     slots[slot] = slots.get(slot, 0.0) + (weight if number & 0x80000000 else -weight)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
+def _remembered(word: str) -> tuple[str, ...]:
+    return _grams(word)
+
+
 def _grams(word: str) -> tuple[str, ...]:
     padded = f"^{word}$"
     return tuple(padded[at : at + size] for size in (3, 4, 5) for at in range(len(padded) - size + 1))
