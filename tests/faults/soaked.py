@@ -33,7 +33,7 @@ _CHAINS = {
     "plain": f"{{targets: [openai/m, anthropic/m, gemini/m, bedrock/m], retries: 0, {_CHAIN}}}",
     "hedged": f"{{targets: [any: [{{bedrock/m: 2}}, {{gemini/m: 1}}], openai/m], hedge: 30ms, retries: 1, {_CHAIN}}}",
     "strict": f"{{targets: [anthropic/m, bedrock/m], retries: 1, {_CHAIN}}}",
-    SOUND: f"{{targets: [sound-openai/m, sound-anthropic/m, sound-gemini/m, sound-bedrock/m], {_CHAIN}}}",
+    SOUND: "{targets: [sound-openai/m, sound-anthropic/m, sound-gemini/m, sound-bedrock/m], total: 60s}",
 }
 APPS = tuple(_CHAINS)
 _APP = """contract: contracts/%(app)s
@@ -156,7 +156,8 @@ def _build(world: World) -> None:
         for wire in WIRES:
             name = f"{SOUND}-{wire}" if kind == SOUND else wire
             price = f"{{input: {INPUT}, output: {OUTPUT}}}"
-            lines.append(f'  {name}: {{type: {wire}, base_url: "{url}", key: k, timeout: 2s, price: {price}}}')
+            timeout = "60s" if kind == SOUND else "2s"  # a call that is cut off does not say what it used
+            lines.append(f'  {name}: {{type: {wire}, base_url: "{url}", key: k, timeout: {timeout}, price: {price}}}')
     files = _FILES | {"headgate.yaml": "\n".join(lines) + "\n"}
     for name in NAMES:
         for path, text in files.items():

@@ -21,6 +21,8 @@ from .moody import MARK
 from .soaked import APPS, SOUND, WIRES, World
 
 _LEAVE, _STREAM = 0.08, 0.5
+_UPSTREAM = ("content_filter", "breaker_open")
+"""Codes that speak of a provider, beside `provider_…`: what it refuses, and that it has failed too often lately."""
 _QUESTIONS = (
     "Can a router be returned, case-{case}?",
     "Can a router be returned within 30 days, case-{case}?",
@@ -143,7 +145,7 @@ class Traffic:
         if found.wrong:
             self._note(f"{wire} {body['model']}: {found.wrong}")
         direct = "/" in body["model"]
-        upstream = found.code.startswith("provider_") or found.code == "content_filter"
+        upstream = found.code.startswith("provider_") or found.code in _UPSTREAM
         if status >= 500 and not (direct and upstream):
             seen.ours[f"{status} {found.code} {'direct' if direct else 'app'}"] += 1
         if status == 200 and found.code and not upstream:
