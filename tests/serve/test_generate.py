@@ -50,6 +50,14 @@ async def test_what_cannot_succeed_is_not_tried_again(built: World) -> None:
     assert attempts(given) == [("one/model", "provider_auth"), ("two/model", "")]
 
 
+async def test_what_a_provider_did_not_understand_is_kept_without_what_is_private(built: World) -> None:
+    said = "the provider answered 400: 'made_up' is unknown; asked by ann.smith@example.com"
+    built.one.says = [ProviderError(said, code="provider_rejected", upstream_status=400)]
+    given = await built.ask(ASK)
+    stage = next(stage for stage in given.stages if stage.name == "generate")
+    assert stage.facts["attempts"][0]["said"] == said.replace("ann.smith@example.com", "<EMAIL>")
+
+
 async def test_a_long_wait_is_not_waited_for(built: World) -> None:
     built.one.says, built.two.says = [busy(retry_after=60)], ["Hi!"]
     given = await built.ask(ASK)

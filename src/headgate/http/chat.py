@@ -114,9 +114,15 @@ _STATUS = {"provider_rejected": 400, "content_filter": 400, "provider_rate_limit
 def _failed(answer: Answer) -> Unavailable:
     code = answer.reason.partition(":")[0] or "error"
     hint = f"the trace {answer.trace_id} says what happened"
-    error = Unavailable(f"{answer.route or 'the app'} could not answer: {code}", hint, code=code)
+    error = Unavailable(f"{answer.route or 'the app'} could not answer: {_said(answer) or code}", hint, code=code)
     error.status = _STATUS.get(code, 503)
     return error
+
+
+def _said(answer: Answer) -> str:
+    """Return what the last provider said of a call that it did not understand."""
+    attempts = next((stage.facts.get("attempts") or [] for stage in answer.stages if stage.name == "generate"), [])
+    return str(attempts[-1].get("said") or "") if attempts else ""
 
 
 def _headers(turn: Turn, answer: Answer | None) -> Headers:

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from msgspec import Struct
 
 from headgate.kernel import HeadgateError, Passage, Usage
+from headgate.measure import find_pii, find_secrets, mask
 from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost, joined
 from headgate.serve.journey import Journey
 
@@ -201,12 +202,15 @@ class Attempt:
         journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
 
     def _noted(self, problem: ProviderError) -> ProviderError:
-        """Keep what went wrong: our code and the upstream's status, never its words (they may quote the prompt)."""
+        """Keep what went wrong: our code and the upstream's status. Its words, which may quote the prompt, are kept only
+        of a call that it did not understand, freed of secrets and personal data: nothing else says what was wrong."""
         if not (self.hurried and problem.code == "provider_timeout"):
             self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
         self.facts["error"] = problem.code
         if problem.upstream_status:
             self.facts["upstream_status"] = problem.upstream_status
+        if problem.code == "provider_rejected":
+            self.facts["said"] = mask(problem.message, [*find_secrets(problem.message), *find_pii(problem.message)])
         return problem
 
 
