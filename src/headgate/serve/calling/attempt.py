@@ -202,8 +202,8 @@ class Attempt:
         journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
 
     def _noted(self, problem: ProviderError) -> ProviderError:
-        """Keep what went wrong: our code and the upstream's status. Its words, which may quote the prompt, are kept only
-        of a call that it did not understand, freed of secrets and personal data: nothing else says what was wrong."""
+        """Keep what went wrong: our code and the upstream's status. Its words, which may quote the prompt, are kept
+        only of a call that it did not understand, freed of what is private: nothing else says what was wrong."""
         if not (self.hurried and problem.code == "provider_timeout"):
             self.outcome = Outcome.OK if problem.code in _HEALTHY else Outcome.FAILED
         self.facts["error"] = problem.code
