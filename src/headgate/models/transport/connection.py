@@ -11,6 +11,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -39,7 +40,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop, idle_s: float, gone: Callable[[Connection], None]) -> None:
         self._loop, self._idle_s, self._gone = loop, idle_s, gone
         self._transport: Any = None
-        self._feed = HttpResponseParser(self)
+        self._feed: Any = HttpResponseParser(self)
         self._poll: Any = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -70,14 +71,14 @@ class Connection(asyncio.Protocol):
         """Wait until status and headers are here. Raises ProviderError."""
         while not self.begun:
             if self.problem is not None:
-                raise self.problem
+                raise copy(self.problem)  # raised itself, it would hold the frames that hold this connection
             await self._wait()
 
     async def piece(self) -> bytes:
         """Return the next piece of the body, empty at its end. Raises ProviderError after the last piece that came."""
         while not self._pieces:
             if self.problem is not None:
-                raise self.problem
+                raise copy(self.problem)  # raised itself, it would hold the frames that hold this connection
             if self._complete:
                 return b""
             await self._wait()
@@ -139,7 +140,7 @@ class Connection(asyncio.Protocol):
             self._poll.register(socket.fileno(), _WATCHED)
 
     def data_received(self, data: bytes) -> None:
-        if not self.busy or self.problem is not None:
+        if not self.busy or self.problem is not None or self._feed is None:
             self.cut()  # nobody asked
             return
         self._heard = self._loop.time()
@@ -168,6 +169,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self.busy and not self._complete and self.problem is None:
             self.problem = broken(type(exc).__name__ if exc else "it was closed before the answer's end")
+        self._feed = None  # each holds the other
         self._wake()
         self._gone(self)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from copy import copy
 from typing import Any, Protocol
 
 import msgspec
@@ -135,7 +136,7 @@ class Exchange:
                 return at_once
         while True:
             if stream.problem is not None:
-                raise stream.problem
+                raise copy(stream.problem)  # raised itself, it would hold the frames that hold the stream
             if stream.over:
                 if not reply.ended():
                     await _drain(reply)
@@ -197,9 +198,10 @@ class _Stream:
                 self._hear(self._parser.end(), found)
                 self.over = True
         except StreamBroken as problem:
+            problem.with_traceback(None)  # the parser keeps it
             self.problem = broken_answer(f"'s stream is broken: {problem}")
         except ProviderError as problem:
-            self.problem = problem
+            self.problem = problem.with_traceback(None)
         return found
 
     def _hear(self, events: list[str], found: list[Delta]) -> None:

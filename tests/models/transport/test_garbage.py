@@ -1,0 +1,53 @@
+"""A call that failed leaves nothing of ours that only the garbage collector could free."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import aclosing, suppress
+
+import pytest
+
+from headgate.models import Call, ProviderError, Providers
+from headgate.testing.upstream import Upstream, running
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[tuple[str, Upstream]]:
+    with running() as found:
+        yield found
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500", "garbage", "bad_utf8"])
+async def test_a_failed_call_leaves_no_cycle_of_ours(upstream: tuple[str, Upstream], fault: str, stream: bool) -> None:
+    url, server = upstream
+    provider = Providers({"lab": {"type": "openai", "base_url": url, "key": "k"}}).get("lab")
+    call = Call("m", {"messages": [{"role": "user", "content": "hi"}]}, stream=stream)
+
+    async def once() -> None:
+        server.misbehave(fault, 1)
+        with suppress(ProviderError):
+            async with aclosing(provider.chat(call)) as events:  # type: ignore[type-var]
+                async for _ in events:
+                    pass
+
+    await once()
+    await asyncio.sleep(0.1)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await once()
+        await asyncio.sleep(0.1)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        ours = {type(found).__qualname__ for found in gc.garbage if type(found).__module__.startswith("headgate")}
+        frames = {found.f_code.co_qualname for found in gc.garbage if type(found).__name__ == "frame"}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+        await provider.close()
+    assert (ours, frames) == (set(), set())
