@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import aclosing, suppress
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,8 @@ def upstream() -> Iterator[tuple[str, Upstream]]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500", "garbage", "bad_utf8"])
-async def test_a_failed_call_leaves_no_cycle_of_ours(upstream: tuple[str, Upstream], fault: str, stream: bool) -> None:
+@pytest.mark.parametrize("fault", ["cut_after", "cut_before", "500", "garbage"])
+async def test_a_failed_call_leaves_no_cycle_of_ours(upstream: tuple[str, Upstream], fault: Any, stream: bool) -> None:
     url, server = upstream
     provider = Providers({"lab": {"type": "openai", "base_url": url, "key": "k"}}).get("lab")
     call = Call("m", {"messages": [{"role": "user", "content": "hi"}]}, stream=stream)

@@ -198,7 +198,6 @@ class _Stream:
                 self._hear(self._parser.end(), found)
                 self.over = True
         except StreamBroken as problem:
-            problem.with_traceback(None)  # the parser keeps it
             self.problem = broken_answer(f"'s stream is broken: {problem}")
         except ProviderError as problem:
             self.problem = problem.with_traceback(None)
