@@ -381,3 +381,12 @@ async def test_an_error_of_a_provider_never_reaches_the_trace_in_its_own_words(b
     given = await built.ask(QUESTION)
     assert (given.status, given.reason, given.text) == ("safe", "provider_auth", SAFE)
     assert "sk-12345" not in str(built.recorder.last)
+
+
+async def test_where_somebody_waits_the_answer_goes_before_its_record(built: World) -> None:
+    built.around(later=asyncio.get_running_loop().call_soon)
+    given = await execute(built.snapshot, built.request(QUESTION), built.runtime)
+    assert given.status == "answered"
+    assert not built.recorder.records
+    await asyncio.sleep(0)
+    assert [kept.trace_id for kept in built.recorder.records] == [given.trace_id]

@@ -69,10 +69,11 @@ class Chat:
 
     async def _whole(self, exchange: Exchange, turn: Turn, asked: Asked) -> None:
         answer = await turn.answer()
+        if answer.status != "error":
+            await exchange.json(200, self.edge.completion(answer, asked), _headers(turn, answer))
         self._count(exchange, turn, answer)
         if answer.status == "error":
             raise _failed(answer)
-        await exchange.json(200, self.edge.completion(answer, asked), _headers(turn, answer))
 
     async def _stream(self, exchange: Exchange, turn: Turn, asked: Asked) -> None:
         """Send events. The head is sent with the first one, so that an error before it keeps its status."""

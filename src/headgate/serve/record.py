@@ -23,7 +23,16 @@ _STOPPED = frozenset({"block", "error_blocked"})
 
 
 def record(journey: Journey, answer: Answer, http_status: int = 200) -> None:
-    """Hand one request to the recorder; never waits. A recorder that breaks must not take the answer with it."""
+    """Hand one request to the recorder; never waits. Where somebody waits for the answer, that goes first."""
+    later = journey.runtime.later
+    if later is None:
+        _hand_on(journey, answer, http_status)
+    else:
+        later(_hand_on, journey, answer, http_status)
+
+
+def _hand_on(journey: Journey, answer: Answer, http_status: int) -> None:
+    """A recorder that breaks must not take the answer with it."""
     try:
         journey.runtime.recorder.record(_record(journey, answer, http_status))
     except Exception:  # noqa: BLE001  plugin call: a recorder counts what it loses itself

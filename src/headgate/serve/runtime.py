@@ -28,7 +28,7 @@ class Runtime:
     purse: None for no budgets (evaluation). key_limits: what the caller's key and team may use. app_limits: overrides
     the contract's own for the app. timeout_s: one provider call, also the longest silence inside a stream, unless the
     chain says otherwise. targets: what earlier requests taught about targets; None for evaluation, where each case
-    stands alone.
+    stands alone. later: calls something after what is going on now, an event loop's `call_soon`; None for at once.
     """
 
     providers: Providers
@@ -43,3 +43,4 @@ class Runtime:
     app_limits: Rates | None = None
     timeout_s: float = 30.0
     targets: Targets | None = None
+    later: Callable[..., object] | None = None

@@ -246,6 +246,7 @@ class Gateway:
                 environment=pin.environment,
                 project=project,
                 key_limits=limits,
+                later=None if self._loop is None else self._loop.call_soon,
             )
         return found
 
