@@ -130,11 +130,11 @@ def test_an_interrupted_evaluation_says_how_to_go_on_and_does(
     copied: Path, lab: Any, behave: Any, wait_for: Any
 ) -> None:
     behave("stall", 1)
-    before = lab[1].active
+    before = lab[1].requests
     command = [sys.executable, "-m", "headgate", "eval", "--app", "support", "--project", str(copied)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HEADGATE_")}
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean)
-    assert wait_for(lambda: lab[1].active > before, 15)
+    assert wait_for(lambda: lab[1].requests > before, 15)
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=20)
     assert running.returncode == 1
