@@ -32,7 +32,7 @@ SLOW_MS = 50
 START_S = 60
 QUESTION = (
     "Summarise the following text for a busy reader and answer the question at the end in one sentence. " * 9
-    + "What is the largest city of the country?"
+    + "What is the largest city of the country? This is question 00000."
 )
 WHOLE = "It is the largest city of the country."
 STREAMED = "".join(f"word{number:02d} " for number in range(20))

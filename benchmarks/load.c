@@ -2,9 +2,11 @@
 
    load PORT CONNECTIONS SECONDS REQUEST_FILE TEXT [stream [END]]
 
-   Each connection sends the bytes of REQUEST_FILE again and again. An answer is right when its status is 200, its body
+   Each connection sends the bytes of REQUEST_FILE again and again, with another number in the place of 00000 where it
+   holds "question 00000": no server is asked the same again soon. An answer is right when its status is 200, its body
    is whole, and the "content" fields of its JSON put together are TEXT; a stream must also hold END, "data: [DONE]"
-   unless another is given. The first wrong answer ends the run with exit code 1. Prints one line of JSON: how many answers, in how many seconds, percentiles. */
+   unless another is given. The first wrong answer ends the run with exit code 1. Prints one line of JSON: how many
+   answers, in how many seconds, percentiles. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,7 +30,8 @@ struct connection {
     char data[ROOM + 1];
 };
 
-static char *request, *expected, *end_mark;
+static char *request, *expected, *end_mark, *serial;
+static unsigned long long serials;
 static size_t request_size;
 static int stream;
 static unsigned *took_ns10; /* latencies in units of 10 ns */
@@ -49,6 +52,11 @@ static void wrong(const char *what, const struct connection *from) {
 static void ask(struct connection *to) {
     size_t done = 0;
     to->filled = to->body_at = 0;
+    if (serial) {
+        char digits[16];
+        snprintf(digits, sizeof digits, "%05llu", serials++ % 100000);
+        memcpy(serial, digits, 5);
+    }
     to->sent_ns = now_ns();
     while (done < request_size) {
         ssize_t sent = send(to->number, request + done, request_size - done, MSG_NOSIGNAL);
@@ -171,6 +179,9 @@ static void read_request(const char *name) {
     if (!file) wrong("no request file", NULL);
     request = malloc(1 << 20);
     request_size = fread(request, 1, 1 << 20, file);
+    serial = memmem(request, request_size, "question 00000", 14);
+    if (serial) serial += 9;
+    serials = (unsigned long long)now_ns();
     fclose(file);
 }
 
