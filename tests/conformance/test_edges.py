@@ -191,3 +191,16 @@ def test_whatever_a_provider_says_becomes_an_answer_and_one_end(name: str, data:
     encoder = opened(name)
     found = events(encoder.start() + encoder.text("It is dry.") + encoder.end(answer))
     assert sum(map(WIRES[name].ends, found)) == 1
+
+
+@pytest.mark.parametrize("calls", [1, "many", {"a": 1}, [1, None], [{"function": 3}], [{"id": "c"}]], ids=str)
+@pytest.mark.parametrize("name", EDGES)
+def test_what_a_provider_puts_in_the_place_of_calls_breaks_no_answer(name: str, calls: Any) -> None:
+    edge: Edge = plugins.load("edges", name)
+    others = [{"index": 1, "message": {"content": "ho", "tool_calls": calls}}]
+    extra = {"message": {"tool_calls": calls}, "choices": others}
+    said, asked = Answer("hi", "answered", "r", "t" * 32, extra=extra), Asked("m", 1, "t" * 32, WIRES[name].body)
+    assert WIRES[name].text(edge.completion(said, asked)) == "hi"
+    encoder = edge.encoder(asked)
+    raw = encoder.start() + encoder.text("hi") + encoder.end(said)
+    assert raw.count(b'"hi"') >= 1

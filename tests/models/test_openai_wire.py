@@ -253,3 +253,10 @@ def test_errors_have_the_wires_envelope(error: Any, kind: str) -> None:
     assert body["type"] == kind
     assert body["code"] == error.code
     assert body["message"].startswith("no")
+
+
+def test_further_choices_that_are_none_are_left_out_and_the_others_numbered() -> None:
+    first = {"index": 0, "message": {"content": "A"}, "finish_reason": "stop"}
+    others: list[Any] = [7, {"message": "B"}, {"index": "x", "message": {"content": "C"}, "finish_reason": "stop"}]
+    _, end = decode({"choices": [first, *others]}, CALL)
+    assert [(other["index"], other["message"]["content"]) for other in end.extra["choices"]] == [(3, "C")]

@@ -37,9 +37,17 @@ def about(answer: Answer) -> dict[str, Any]:
 def said_by(answer: Answer) -> dict[str, Any]:
     """Return what the message holds beside role and content; tool calls without the index that streams give them."""
     message = dict(answer.extra.get("message") or {})
-    if calls := message.get("tool_calls"):
+    if calls := calls_of(message):
         message["tool_calls"] = [{key: value for key, value in call.items() if key != "index"} for call in calls]
+    else:
+        message.pop("tool_calls", None)
     return message
+
+
+def calls_of(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tool calls of a message; what a provider put in their place, and is none, is left out."""
+    calls = message.get("tool_calls")
+    return [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
 
 
 class StreamEncoder(Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from headgate.kernel import Answer, Exhausted, HeadgateError, Usage
-from headgate.models.edge import Asked, about, said_by
+from headgate.models.edge import Asked, about, calls_of, said_by
 from headgate.models.sse import sse
 
 _TYPES = {
@@ -140,8 +140,9 @@ def _others(answer: Answer) -> list[dict[str, Any]]:
     for choice in answer.extra.get("choices") or ():
         rest = {key: value for key, value in choice.items() if key not in ("index", "message", "finish_reason")}
         delta = {key: value for key, value in (choice.get("message") or {}).items() if value is not None}
-        if calls := delta.get("tool_calls"):
-            delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls)]
+        delta["tool_calls"] = [{**call, "index": index} for index, call in enumerate(calls_of(delta))]
+        if not delta["tool_calls"]:
+            del delta["tool_calls"]
         found.append(_choice(choice["index"], delta, choice.get("finish_reason"), {"logprobs": None, **rest}))
     return found
 

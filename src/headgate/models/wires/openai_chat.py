@@ -58,7 +58,11 @@ def decode(data: Any, call: Call) -> tuple[str, End]:
     extra = {key: value for key, value in data.items() if key not in _KNOWN}
     extra |= _extra(message, {key: value for key, value in choice.items() if key not in _CHOICE}, data.get("usage"))
     if len(data["choices"]) > 1:
-        extra["choices"] = data["choices"][1:]
+        extra["choices"] = [
+            {**other, "index": place}
+            for place, other in enumerate(data["choices"][1:], 1)
+            if isinstance(other, dict) and isinstance(other.get("message"), dict)
+        ]
     return text, End(reason, usage_of(data.get("usage"), call, text), *_model(data, call), extra=extra)
 
 
