@@ -50,3 +50,11 @@ def test_a_model_of_an_unknown_provider_names_the_nearest(server: Any) -> None:
     status, body, _ = server.request("POST", "/v1/chat/completions", server.chat(model="lap/x"))
     assert status == 400
     assert "lab" in body["error"]["message"]
+
+
+def test_meters_keep_providers_and_not_every_name_that_was_tried(server: Any) -> None:
+    for number in range(5):
+        server.request("POST", "/v1/chat/completions", server.chat(model=f"lab/name-{number}"))
+    _, text, _ = server.request("GET", "/metrics")
+    assert 'headgate_requests_total{app="lab"' in text
+    assert 'app="lab/name-' not in text

@@ -228,3 +228,15 @@ def test_a_rest_is_believed_for_some_minutes(said: float, kept: float) -> None:
     target.rest(said)
     target.rest(1.0)
     assert target.resting_s() == kept
+
+
+def test_names_that_anybody_may_try_are_not_remembered_for_ever() -> None:
+    targets = Targets(FakeClock().monotonic)
+    busy = targets.of("a/busy")
+    assert busy.admit() is not None
+    for number in range(3000):
+        targets.of(f"a/{number}")
+    known = {hint.target for hint in targets.snapshot()}
+    assert len(known) == 1000
+    assert {"a/busy", "a/2999"} <= known
+    assert targets.of("a/busy") is busy

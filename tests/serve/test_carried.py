@@ -267,3 +267,49 @@ async def test_the_trace_keeps_calls_whole_and_media_by_reference(open_world: Wo
     assert kept["messages"][2]["tool_call_id"] == "c1"
     assert (kept["reasoning"], kept["tool_calls"]) == ("Hm.", [{"name": "look", "arguments": '{"q": 1}'}])
     assert "aGk=" not in str(kept)
+
+
+async def test_what_a_provider_adds_beside_the_choice_passes_the_guards_too(built: World) -> None:
+    note = f"ask {SECRET}"
+    built.one.says = [
+        [Delta("hi"), end("hi", note=note, service_tier="flex")],
+        [Delta("hi"), end("hi", x="NL-OVERRIDE")],
+    ]
+    given = await built.ask(HELLO)
+    assert (given.extra["note"], given.extra["service_tier"]) == ("ask <EMAIL>", "flex")
+    given = await built.ask(HELLO)
+    assert (given.status, given.reason) == ("blocked", "terms")
+    assert "NL-OVERRIDE" not in str(given)
+
+
+@pytest.mark.parametrize("calls", [1, "many", {"a": 1}, [1, None], [{"function": 3}], [{"id": "c"}]])
+async def test_calls_of_any_shape_leave_a_trace(open_world: World, calls: Any) -> None:
+    open_world.one.says = [[Delta("hi"), end("hi", message={"tool_calls": calls})]]
+    given = await open_world.ask(HELLO)
+    assert open_world.recorder.last.trace_id == given.trace_id
+    assert open_world.recorder.last.payload["answer"] == "hi"
+
+
+async def test_names_of_calls_and_inputs_of_custom_tools_are_kept_without_secrets(open_world: World) -> None:
+    key = "sk-ant-" + "a1B2" * 10
+    custom = {"id": "c2", "type": "custom", "custom": {"name": "shell", "input": f"use {key}"}}
+    made = [{"id": "c1", "type": "function", "function": {"name": key, "arguments": "{}"}}, custom]
+    open_world.one.says = [[end("", "tool_calls", message={"tool_calls": made})]]
+    await open_world.ask(HELLO)
+    kept = open_world.recorder.last.payload["tool_calls"]
+    assert kept == [
+        {"name": "<ANTHROPIC_KEY>", "arguments": "{}"},
+        {"name": "shell", "arguments": "use <ANTHROPIC_KEY>"},
+    ]
+
+
+async def test_a_request_whose_words_cannot_be_kept_leaves_its_row(
+    open_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("x")
+
+    monkeypatch.setattr("headgate.serve.record._payload", broken)
+    given = await open_world.ask(HELLO)
+    row = open_world.recorder.last
+    assert (row.trace_id, row.payload, row.attributes) == (given.trace_id, {}, {"unkept": "KeyError"})

@@ -96,7 +96,7 @@ class Chat:
             await exchange.write(opening + encoder.end(answer))
 
     def _count(self, exchange: Exchange, turn: Turn, answer: Answer) -> None:
-        self.meters.answered(turn.pin.app, turn.pin.environment, answer)
+        self.meters.answered(turn.pin.counted, turn.pin.environment, answer)
         facts = exchange.facts
         facts["outcome"], facts["route"], facts["cost_nano"] = answer.status, answer.route, answer.cost_nano
 
@@ -121,7 +121,10 @@ def _failed(answer: Answer) -> Unavailable:
 
 
 def _said(answer: Answer) -> str:
-    """Return what the last provider said of a call that it did not understand."""
+    """Return what a provider said of a call that it did not understand: to who called its model directly, for it may
+    quote what an app keeps to itself."""
+    if answer.release:
+        return ""
     attempts = next((stage.facts.get("attempts") or [] for stage in answer.stages if stage.name == "generate"), [])
     return str(attempts[-1].get("said") or "") if attempts else ""
 

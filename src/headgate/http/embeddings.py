@@ -44,7 +44,7 @@ class Embeddings:
         with WhileConnected(exchange):
             embedded = await turn.embed()
         exchange.facts |= {"outcome": embedded.answer.status, "cost_nano": embedded.answer.cost_nano}
-        self.meters.embedded(turn.pin.app, turn.pin.environment, embedded.answer)
+        self.meters.embedded(turn.pin.counted, turn.pin.environment, embedded.answer)
         if sum(map(len, embedded.vectors)) > _MUCH:
             content = await asyncio.to_thread(_written, turn, embedded)
         else:

@@ -153,10 +153,10 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[_Asked, Targe
 def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
     """Return the body with its output clamped so that one call costs `over` nano-dollars less; None when it cannot."""
     choices = body.get("n")
-    dearest = price.most[1] * (choices if isinstance(choices, int) else 1)
-    if dearest <= 0:
+    a_token = price.most[1] * (choices if isinstance(choices, int) else 1)
+    if a_token <= 0:
         return None
-    limit = output_limit(body) - -(-over * 1_000_000 // dearest) - 1
+    limit = output_limit(body) - -(-over * 1_000_000 // a_token) - 1
     return {**body, "max_tokens": limit} if limit >= _LEAST_OUTPUT else None
 
 

@@ -41,6 +41,10 @@ def _hand_on(journey: Journey, answer: Answer, http_status: int) -> None:
 
 def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord:
     request, runtime = journey.request, journey.runtime
+    try:
+        payload, attributes = _payload(journey, answer), _attributes(journey, answer)
+    except Exception as problem:  # noqa: BLE001  the boundary of a request: it leaves its row, whatever was said in it
+        payload, attributes = {}, {"unkept": type(problem).__name__}
     return RequestRecord(
         trace_id=request.id,
         project=runtime.project,
@@ -73,8 +77,8 @@ def _record(journey: Journey, answer: Answer, http_status: int) -> RequestRecord
                 for item in answer.stages
             ]
         ),
-        payload=_payload(journey, answer),
-        attributes=_attributes(journey, answer),
+        payload=payload,
+        attributes=attributes,
     )
 
 

@@ -27,6 +27,12 @@ class Pin:
     generation: int
     release: str
 
+    @property
+    def counted(self) -> str:
+        """The name by which it is counted: the app, or only the provider of a model that was addressed directly, by
+        whatever name: meters keep what they have seen."""
+        return self.app if self.release else self.app.partition("/")[0]
+
 
 Rows = Mapping[tuple[str, str], Mapping[str, Pin]]
 

@@ -16,6 +16,7 @@ from .lane import Lane
 from .retries import Retries
 
 LONGEST_REST_S = 300.0
+_MOST = 1000
 
 State = Literal["closed", "open", "half_open"]
 
@@ -111,7 +112,8 @@ class Target:
 
 
 class Targets:
-    """All targets that were asked, by `provider/model`: as many as the releases of the process name, never more."""
+    """The targets that were asked, by `provider/model`: those that releases name, and of models that were addressed
+    directly, by whatever name, only so many."""
 
     __slots__ = ("_known", "_monotonic")
 
@@ -122,8 +124,16 @@ class Targets:
     def of(self, name: str) -> Target:
         found = self._known.get(name)
         if found is None:
+            if len(self._known) >= _MOST:
+                self._forget()
             found = self._known[name] = Target(name, self._monotonic)
         return found
+
+    def _forget(self) -> None:
+        """Make room: whoever came first and is not asked now is known no more."""
+        idle = (name for name, target in self._known.items() if not target.in_flight and not target.lane.waiting)
+        if (oldest := next(idle, None)) is not None:
+            del self._known[oldest]
 
     def snapshot(self) -> tuple[Hint, ...]:
         """Return what this process knows, sorted by target."""

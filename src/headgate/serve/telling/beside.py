@@ -12,6 +12,8 @@ from headgate.models import End
 from headgate.serve.journey import Journey
 
 _CALLS = ("tool_calls", "function_call", "audio")
+_MARKS = frozenset({"system_fingerprint", "service_tier", "object"})
+"""Fields of an answer in which a provider names itself; everything else may hold words of the model."""
 
 
 def calls(end: End) -> bool:
@@ -33,7 +35,7 @@ def released(journey: Journey, end: End, reasoning: str | None, changed: bool) -
         return None
     guards = journey.snapshot.policy.output
     nested = Nested(guards, "output")
-    said = {key: nested.look(value) for key, value in extra.items() if not isinstance(value, str)}
+    said = {key: nested.look(value) for key, value in extra.items() if key not in _MARKS}
     if nested.verdicts:
         journey.verdicts = gravest(journey.verdicts, tuple(nested.verdicts.values()))
     if nested.blocked is not None:

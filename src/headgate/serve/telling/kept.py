@@ -30,14 +30,20 @@ def message(item: Mapping[str, Any], scrub: Callable[[str], str]) -> dict[str, A
 
 def calls(item: Mapping[str, Any], scrub: Callable[[str], str]) -> dict[str, Any]:
     """Return the calls that a message makes, or the id of the one that it answers."""
-    found = [call.get("function") for call in item.get("tool_calls") or () if isinstance(call, dict)]
+    listed = item.get("tool_calls")
     made = [
-        {"name": str(call.get("name", ""))[:200], "arguments": scrub(str(call.get("arguments", ""))[:_TEXT])}
-        for call in found[:_PARTS]
-        if isinstance(call, dict)
+        _call(call, scrub) for call in (listed[:_PARTS] if isinstance(listed, list) else ()) if isinstance(call, dict)
     ]
     answers = item.get("tool_call_id")
-    return ({"tool_calls": made} if made else {}) | ({"tool_call_id": str(answers)[:200]} if answers else {})
+    return ({"tool_calls": made} if made else {}) | ({"tool_call_id": scrub(str(answers)[:200])} if answers else {})
+
+
+def _call(call: Mapping[str, Any], scrub: Callable[[str], str]) -> dict[str, Any]:
+    """Return name and arguments of a call of a function, or of a custom tool, whose input is any text."""
+    said = call.get("function") or call.get("custom")
+    said = said if isinstance(said, Mapping) else {}
+    arguments = said.get("arguments", said.get("input", ""))
+    return {"name": scrub(str(said.get("name", ""))[:200]), "arguments": scrub(str(arguments)[:_TEXT])}
 
 
 def _reference(part: Mapping[str, Any], scrub: Callable[[str], str]) -> dict[str, Any]:
