@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import gateway_systems as systems
+import machine
 from bounds_load import ATTACKS, Mixed, healthy, p99
 from gateway_systems import Running
 from soak_gateway import resident_mib, slope
@@ -159,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0, help="how long each attack lasts")
     parser.add_argument("--only", default="leak,lost,attack")
     chosen = parser.parse_args()
-    systems.pin(systems.LOAD_CORE)
+    machine.pin(systems.LOAD_CORE)
     print(_ROW.format("", "what", "at most", "measured", ""))
     for name, run in (("leak", lambda: leak(chosen.requests)), ("lost", lambda: lost(chosen.lost)),
                       ("attack", lambda: attack(chosen.seconds))):  # fmt: skip

@@ -27,6 +27,7 @@ from functools import partial
 from pathlib import Path
 
 import gateway_systems as systems
+import machine
 from gateway_systems import LOAD_CORE, Missing, Running, System
 
 PASS, OURS, ROUTED = "bare pass-through, same client", "headgate, everything on", "headgate, and routed by a model"
@@ -191,7 +192,7 @@ def main() -> int:
     parser.add_argument("--only", choices=["ours"], help="the pass-through and ours, nothing else")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    systems.pin(LOAD_CORE)
+    machine.pin(LOAD_CORE)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         port, model = stack.enter_context(systems.upstream(folder))

@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from machine import free_port, pin
+
 from headgate.platform import open_project, read_settings
 from headgate.testing.served import do
 
@@ -151,17 +153,6 @@ def build(root: Path) -> tuple[str, dict[str, bytes]]:
         embedded.close()
     key = do(root, "key.create", {"person": "bench", "role": ["app"], "budget_per_day": "$100000"})["token"]
     return key, contents
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pin(core: int) -> None:
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {core})
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from machine import free_port, pin
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from headgate.http.otlp_wire import decode_protobuf
@@ -249,17 +250,6 @@ def parts(made: list[bytes], spans: int) -> dict[str, float]:
 def cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pin(core: int) -> None:
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {core})
 
 
 def main() -> int:

@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from machine import free_port, pin
+
 from headgate.testing.served import do
 
 HERE = Path(__file__).parent
@@ -192,17 +194,6 @@ def request(headers: Mapping[str, str], model: str, stream: bool) -> bytes:
     lines = ["POST /v1/chat/completions HTTP/1.1", "host: localhost", "content-type: application/json"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, f"content-length: {len(body)}", "", body]).encode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def pin(core: int) -> None:
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {core})
 
 
 def build(name: str, folder: Path) -> Path:
