@@ -14,7 +14,6 @@ import asyncio
 import json
 import sys
 import tempfile
-import threading
 import time
 import warnings
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.journeys.gateways import Load, Move, Project, Seen, Server, build, move, serving
+from tests.journeys.gateways import Load, Move, Project, Seen, Server, build, done, move, serving
 
 SHOWN_S, GONE_S = 1.0, 2.0
 
@@ -42,30 +41,23 @@ def moved(
     project: Project, servers: list[Server], moves: int, connections: int
 ) -> tuple[list[Move], list[Move], float]:
     """Promote and roll back in turn under load."""
-    load, seen = Load(project.names, 10**9), {server.port: Seen() for server in servers}
+    load, seen = Load(project.names), {server.port: Seen() for server in servers}
     promoted: list[Move] = []
     rolled: list[Move] = []
     first, second = project.names
 
     def drive() -> None:
-        try:
-            while not all(at.serves for at in seen.values()):
-                time.sleep(0.01)
-            for number in range(moves):
-                promoted.append(move(servers, seen, number // 2, "release.promote", second))
-                rolled.append(move(servers, seen, number, "release.rollback", first))
-        finally:
-            load.left = 0
+        for number in range(moves):
+            promoted.append(move(load, servers, seen, number // 2, "release.promote", second))
+            rolled.append(move(load, servers, seen, number, "release.rollback", first))
 
-    thread = threading.Thread(target=drive)
     began = time.monotonic()
-    thread.start()
-    asyncio.run(load.run(seen, connections))
-    thread.join()
-    wrong = [found for at in seen.values() for found in at.wrong]
-    if wrong or len(rolled) < moves:
-        raise SystemExit(f"a wrong answer spoils the run: {wrong[:3]}")
-    return promoted, rolled, sum(at.done for at in seen.values()) / (time.monotonic() - began)
+    try:
+        asyncio.run(load.during(seen, connections, drive))
+    except AssertionError as problem:
+        wrong = [found for at in seen.values() for found in at.wrong]
+        raise SystemExit(f"{problem}; what spoils the run: {wrong[:3]}") from None
+    return promoted, rolled, done(seen) / (time.monotonic() - began)
 
 
 def main() -> int:

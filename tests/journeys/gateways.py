@@ -15,18 +15,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 NAMES = ("aleph", "bet")
 QUESTIONS = ("Can a router be returned?", "Can a router be returned within FORBIDDEN days?", "BREAK the router?")
 STATUSES = ("answered", "blocked", "safe")
+PATIENCE_S = 30.0
 FILES = {
     "headgate.yaml": "headgate: 1\nproject: acme\nproviders:\n  bot: {type: echo}\nenvironments:\n  prod: {}\n",
     "apps/support.yaml": """contract: contracts/support
@@ -75,6 +76,7 @@ class Plugin:
         return Echo()
 plugin = Plugin()
 '''
+T = TypeVar("T")
 _RELEASE = re.compile(rb"x-headgate-release: ([^\r\n]+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _MARK = re.compile(r"\brel-(\w+)\b")
@@ -185,6 +187,7 @@ class Client(asyncio.Protocol):
     def __init__(self, load: Load, seen: Seen, number: int) -> None:
         self.load, self.seen, self.number = load, seen, number
         self.parts: list[bytes] = []
+        self.asked = time.monotonic()
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -193,12 +196,12 @@ class Client(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
-        if self.load.left <= 0:
+        if self.load.stopped:
             self.transport.close()
             return
-        self.load.left -= 1
         self.number += 1
         self.parts = []
+        self.asked = time.monotonic()
         self.transport.write(self.load.requests[self.number % len(self.load.requests)])
 
     def data_received(self, data: bytes) -> None:
@@ -234,7 +237,7 @@ class Client(asyncio.Protocol):
 
     def fail(self, found: bytes) -> None:
         self.seen.wrong.append(repr(found[:500]))
-        self.load.left = 0
+        self.load.stopped = True
         self.transport.close()
 
     def connection_lost(self, problem: Exception | None) -> None:
@@ -258,10 +261,10 @@ def said_in_stream(body: bytes) -> tuple[str, str]:
 
 
 class Load:
-    """Requests to several gateways at once, until `left` of them have been sent."""
+    """Requests to several gateways at once, until it is `stopped`: by who drives it, or by a wrong answer."""
 
-    def __init__(self, names: Mapping[str, str], left: int) -> None:
-        self.names, self.left = names, left
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names, self.stopped = names, False
         self.requests = [self.request(number) for number in range(20)]
         self.streamed = frozenset(number for number in range(20) if number % 4 == 3)
 
@@ -274,14 +277,45 @@ class Load:
         return f"{head}content-length: {len(raw)}\r\n\r\n".encode() + raw
 
     async def run(self, seen: Mapping[int, Seen], connections: int) -> None:
-        """Ask every port of `seen` over so many connections each."""
-        loop, clients = asyncio.get_running_loop(), []
-        for port, at in seen.items():
-            for number in range(connections):
-                client = Client(self, at, number * 7)
-                await loop.create_connection(partial(_same, client), "127.0.0.1", port)
-                clients.append(client)
-        await asyncio.gather(*(client.ended for client in clients))
+        """Ask every port of `seen` over so many connections each. An answer that does not come in 30 s is wrong."""
+        loop = asyncio.get_running_loop()
+        clients: list[Client] = []
+        try:
+            for port, at in seen.items():
+                for number in range(connections):
+                    client = Client(self, at, number * 7)
+                    await loop.create_connection(partial(_same, client), "127.0.0.1", port)
+                    clients.append(client)
+            asking = {client.ended: client for client in clients}
+            while asking:
+                ended, _ = await asyncio.wait(asking, timeout=1.0)
+                asking = {future: client for future, client in asking.items() if future not in ended}
+                for client in asking.values():
+                    if time.monotonic() - client.asked > PATIENCE_S:
+                        client.fail(b"no answer, only " + b"".join(client.parts))
+        finally:
+            self.stopped = True
+
+    async def during(self, seen: Mapping[int, Seen], connections: int, drive: Callable[[], T]) -> T:
+        """Ask until `drive`, in a thread of its own, has ended; return what it returns."""
+
+        def driven() -> T:
+            try:
+                self.wait(lambda: all(at.serves for at in seen.values()), "every gateway answers")
+                return drive()
+            finally:
+                self.stopped = True
+
+        _, found = await asyncio.gather(self.run(seen, connections), asyncio.to_thread(driven))
+        return found
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE_S) -> None:
+        """Wait in a driver's thread. AssertionError: nobody asks any more, or it takes too long."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert not self.stopped, f"the load stopped before {what}"
+            assert time.monotonic() < deadline, f"not in {seconds:.0f} s: {what}"
+            time.sleep(0.002)
 
 
 def _same(client: Client) -> Client:
@@ -298,7 +332,7 @@ class Move:
     """From the call until the last answer of the old release, on any gateway."""
 
 
-def move(servers: Sequence[Server], seen: Mapping[int, Seen], number: int, operation: str, to: str) -> Move:
+def move(load: Load, servers: Sequence[Server], seen: Mapping[int, Seen], number: int, operation: str, to: str) -> Move:
     """Promote or roll back on one of the servers under load, and wait until every gateway has followed."""
     old = next(at.serves for at in seen.values())
     asked = {"release": to} if operation == "release.promote" else {}
@@ -306,11 +340,13 @@ def move(servers: Sequence[Server], seen: Mapping[int, Seen], number: int, opera
     moved = servers[number % len(servers)].post(operation, {"environment": "prod", **asked})
     answered = time.monotonic()
     assert (moved["moved"], moved["release"]) == (True, to), moved
-    while not all(at.serves == to for at in seen.values()):
-        assert time.monotonic() - began < 30, "a gateway never followed"
-        time.sleep(0.002)
-    done = sum(at.done for at in seen.values())
-    while sum(at.done for at in seen.values()) < done + 20 * len(seen):  # what was under way ends
-        time.sleep(0.002)
+    load.wait(lambda: all(at.serves == to for at in seen.values()), "every gateway follows")
+    enough = done(seen) + 20 * len(seen)
+    load.wait(lambda: done(seen) >= enough, "what was under way ends")
     shown = max(max(at.since for at in seen.values()) - answered, 0.0)
     return Move(shown, max(at.last_of[old] for at in seen.values()) - began)
+
+
+def done(seen: Mapping[int, Seen]) -> int:
+    """Return how many requests were answered."""
+    return sum(at.done for at in seen.values())

@@ -99,22 +99,21 @@ def asked_for(seen: Seen, number: int) -> bool:
 async def test_all_follow_a_promotion_within_a_second(project: Project, server: Server) -> None:
     """12 connections, spread over the workers by the system; every answer agrees with the release that it names."""
     old, new = project.names
-    load, seen = Load(project.names, 10**9), {server.port: Seen()}
-    late: list[float] = []
+    load, seen = Load(project.names), {server.port: Seen()}
 
-    def drive() -> None:
-        try:
-            for turn in range(6):
-                wait_for(partial(asked_for, seen[server.port], 300 * (turn + 1)), 30)
-                operation, asked = ("release.rollback", {}) if turn % 2 else ("release.promote", {"release": new})
-                server.post(operation, {"environment": "prod", **asked})
-                moved = time.monotonic()
-                time.sleep(1.5)
-                late.append(seen[server.port].last_of[new if turn % 2 else old] - moved)
-        finally:
-            load.left = 0
+    def drive() -> list[float]:
+        late = []
+        for turn in range(6):
+            due = 300 * (turn + 1)
+            load.wait(partial(asked_for, seen[server.port], due), f"request {due} is answered")
+            operation, asked = ("release.rollback", {}) if turn % 2 else ("release.promote", {"release": new})
+            server.post(operation, {"environment": "prod", **asked})
+            moved = time.monotonic()
+            time.sleep(1.5)
+            late.append(seen[server.port].last_of[new if turn % 2 else old] - moved)
+        return late
 
-    await asyncio.gather(load.run(seen, 12), asyncio.to_thread(drive))
+    late = await load.during(seen, 12, drive)
     assert seen[server.port].wrong[:3] == []
     assert len(late) == 6
     assert max(late) <= 1.0, late
@@ -155,12 +154,14 @@ def test_one_that_falls_again_and_again_is_given_time(server: Server, tmp_path: 
         lines = [json.loads(line) for line in (tmp_path / "workers.log").read_text().splitlines()]
         return [line["in_s"] for line in lines if line.get("worker") == 0 and "in_s" in line]
 
+    def fell(times: int) -> bool:
+        return len(ends()) >= times
+
     others = set(workers(server)[1:])
     for fall in range(1, 4):
         assert wait_for(lambda: set(workers(server)) - others, 20)
         os.kill((set(workers(server)) - others).pop(), signal.SIGKILL)
-        while len(ends()) < fall:
-            time.sleep(0.02)
+        assert wait_for(partial(fell, fall), 20)
     assert ends() == [0.0, 1.0, 2.0]
     assert get(server, "/healthz")[0] == 200, "nobody is sent to the one that is away"
 
@@ -207,11 +208,11 @@ def test_a_start_that_fails_says_why_once(project: Project, more: dict[str, str]
 @contextmanager
 def asking(server: Server, project: Project) -> Iterator[tuple[Seen, Callable[[], None]]]:
     """Ask over 24 connections from another thread until told to stop."""
-    load, seen = Load(project.names, 10**9), Seen()
+    load, seen = Load(project.names), Seen()
     thread = threading.Thread(target=lambda: asyncio.run(load.run({server.port: seen}, 24)))
 
     def stop() -> None:
-        load.left = 0
+        load.stopped = True
         thread.join(30)
 
     thread.start()

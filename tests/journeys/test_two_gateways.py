@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.journeys.gateways import NAMES, STATUSES, Load, Move, Project, Seen, Server, build, move, serving
+from tests.journeys.gateways import NAMES, STATUSES, Load, Move, Project, Seen, Server, build, done, move, serving
 
 from headgate.platform import live_server
 from headgate.store import SpanQuery, Spans
 
-pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
 REQUESTS, FLIPS, ROLLBACKS, CONNECTIONS = 100_000, 200, 50, 8
 
 
@@ -30,61 +29,46 @@ def servers(project: Project, tmp_path: Path) -> Iterator[list[Server]]:
         yield [stack.enter_context(serving(project, tmp_path / f"{name}.log")) for name in ("first", "second")]
 
 
-async def under_load(
-    project: Project, servers: list[Server], left: int, drive: Callable[[Load, dict[int, Seen]], list[Move]]
-) -> tuple[dict[int, Seen], list[Move]]:
-    """Drive promotions and rollbacks from a thread while requests run, and wait until both have ended."""
-    load, seen = Load(project.names, left), {server.port: Seen() for server in servers}
-
-    def driven() -> list[Move]:
-        try:
-            while not all(at.serves for at in seen.values()):
-                time.sleep(0.002)
-            return drive(load, seen)
-        except BaseException:
-            load.left = 0
-            raise
-
-    _, moves = await asyncio.gather(load.run(seen, CONNECTIONS), asyncio.to_thread(driven))
-    return seen, moves
-
-
 async def test_no_answer_is_a_mix_of_two_releases(project: Project, servers: list[Server]) -> None:
     digests = list(project.names)
+    load, seen = Load(project.names), {server.port: Seen() for server in servers}
 
-    def flips(load: Load, seen: dict[int, Seen]) -> list[Move]:
+    def flips() -> list[Move]:
         moves = []
         for number in range(FLIPS):
-            due = REQUESTS * (number + 1) // (FLIPS + 1)
-            while sum(at.done for at in seen.values()) < due and load.left:
-                time.sleep(0.002)
             operation = "release.rollback" if number % 2 else "release.promote"
-            moves.append(move(servers, seen, number // 2, operation, digests[(number + 1) % 2]))
+            moves.append(move(load, servers, seen, number // 2, operation, digests[(number + 1) % 2]))
+            due = REQUESTS * (number + 1) // FLIPS
+            load.wait(partial(asked_for, seen, due), f"request {due} is answered", 120)
         return moves
 
-    seen, moves = await under_load(project, servers, REQUESTS, flips)
+    moves = await load.during(seen, CONNECTIONS, flips)
     assert [wrong for at in seen.values() for wrong in at.wrong[:3]] == []
-    assert sum(at.done for at in seen.values()) == REQUESTS
+    assert done(seen) >= REQUESTS
     assert len(moves) == FLIPS
     for at in seen.values():
         assert set(at.by_status) == set(STATUSES)
         assert min(at.by_release[digest] for digest in digests) > REQUESTS / 20, "each gateway served both"
     assert max(found.shown for found in moves) <= 1.0, sorted(found.shown for found in moves)[-5:]
-    check_traces(project, servers)
+    check_traces(project, servers, done(seen))
 
 
-def check_traces(project: Project, servers: list[Server]) -> None:
+def asked_for(seen: dict[int, Seen], number: int) -> bool:
+    return done(seen) >= number
+
+
+def check_traces(project: Project, servers: list[Server], asked: int) -> None:
     """Every request of both gateways was recorded once, and its record agrees with its release."""
     for server in servers:
         server.process.terminate()
         server.process.wait(40)
     spans = Spans(project.environment["HEADGATE_SPANS"], writer=False)
     try:
-        records = spans.find(SpanQuery("acme", limit=REQUESTS + 1, payload=True))
+        records = spans.find(SpanQuery("acme", limit=asked + 1, payload=True))
     finally:
         spans.close()
-    assert len(records) == REQUESTS
-    assert len({record.trace_id for record in records}) == REQUESTS
+    assert len(records) == asked
+    assert len({record.trace_id for record in records}) == asked
     other = {digest: f"rel-{NAMES[1 - NAMES.index(name)]}" for digest, name in project.names.items()}
     assert [record.trace_id for record in records if other[record.release] in str(record.payload)][:3] == []
 
@@ -98,15 +82,16 @@ async def test_a_rollback_is_over_in_two_seconds(
     if down:
         (tmp_path / "down").touch()
 
-    def rollbacks(load: Load, seen: dict[int, Seen]) -> list[Move]:
+    load, seen = Load(project.names), {server.port: Seen() for server in servers}
+
+    def rollbacks() -> list[Move]:
         moves = []
         for number in range(ROLLBACKS):
-            move(servers, seen, number // 2, "release.promote", digests[1])
-            moves.append(move(servers, seen, number, "release.rollback", digests[0]))
-        load.left = 0
+            move(load, servers, seen, number // 2, "release.promote", digests[1])
+            moves.append(move(load, servers, seen, number, "release.rollback", digests[0]))
         return moves
 
-    seen, moves = await under_load(project, servers, 10**9, rollbacks)
+    moves = await load.during(seen, CONNECTIONS, rollbacks)
     assert [wrong for at in seen.values() for wrong in at.wrong[:3]] == []
     assert len(moves) == ROLLBACKS
     assert max(found.gone for found in moves) <= 2.0, sorted(found.gone for found in moves)[-5:]
