@@ -18,7 +18,7 @@ demo: $(VENV)/.demo ## run the whole story on this machine, offline (about a min
 
 test: $(VENV)/.dev ## run every test
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not alone"
-	$(BIN)/python -m pytest -m alone -v
+	$(BIN)/python -m pytest -m alone -vv
 
 test-fast: $(VENV)/.dev ## run the tests that take seconds
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not alone"

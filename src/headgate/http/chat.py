@@ -71,7 +71,7 @@ class Chat:
         answer = await turn.answer()
         if answer.status != "error":
             await exchange.json(200, self.edge.completion(answer, asked), _headers(turn, answer))
-        self._count(exchange, turn, answer)
+        self.gateway.afterwards(self._count, exchange, turn, answer)
         if answer.status == "error":
             raise _failed(answer)
 
@@ -85,7 +85,7 @@ class Chat:
             await exchange.write(opening + piece, more=True)
 
         answer = await turn.answer(say)
-        self._count(exchange, turn, answer)
+        self.gateway.afterwards(self._count, exchange, turn, answer)
         failed = _failed(answer) if answer.status == "error" else None
         if exchange.status:
             await exchange.write(encoder.error(failed) if failed else encoder.end(answer))

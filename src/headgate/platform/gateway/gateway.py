@@ -50,6 +50,7 @@ from headgate.serve import (
 )
 from headgate.store import tables
 
+from .afterwards import Afterwards
 from .environments import Environments, Pin, Rows
 from .integrity import teller
 from .peers import Peers
@@ -110,6 +111,7 @@ class Gateway:
     """The wires of conversations, by the path at which each is served."""
     _runtimes: dict[tuple[str, str, Scoped], Runtime] = field(default_factory=dict)
     _stale: asyncio.Event = field(default_factory=asyncio.Event)
+    afterwards: Afterwards = field(default_factory=Afterwards)
     _loop: asyncio.AbstractEventLoop | None = None
     _beating: asyncio.Task[None] | None = None
     _loading: set[asyncio.Task[None]] = field(default_factory=set)
@@ -141,6 +143,7 @@ class Gateway:
             task.cancel()
         if self.peers is not None:
             await self.peers.close()
+        self.afterwards.catch_up()
         await self.purse.close()
         await self.providers.close()
         self._watcher.shutdown(wait=False)
@@ -246,7 +249,7 @@ class Gateway:
                 environment=pin.environment,
                 project=project,
                 key_limits=limits,
-                later=None if self._loop is None else self._loop.call_soon,
+                later=self.afterwards,
             )
         return found
 
