@@ -74,7 +74,10 @@ def test_without_traces_answers_go_on_and_without_a_ledger_they_do_not(world: tu
             assert served.request("POST", "/v1/chat/completions", served.chat())[0] == 200
         asked = upstream.requests
         with held(folder / "records.db"):
-            assert patient(served, "/v1/chat/completions", served.chat()) == 503
+            status, body, headers = served.request("POST", "/v1/chat/completions", served.chat())
+            assert (status, body["error"]["code"], headers["retry-after"]) == (503, "ledger_busy", "2")
+            status, body, headers = served.request("POST", "/v1/messages", served.chat(stream=True, max_tokens=500))
+            assert (status, body["type"], headers["retry-after"]) == (503, "error", "2")
             assert upstream.requests == asked, "a request that nobody reserved for has reached a model"
             assert patient(served, "/api/key/create", {"person": "p", "role": ["viewer"]}) == 503
         assert served.request("POST", "/v1/chat/completions", served.chat())[0] == 200

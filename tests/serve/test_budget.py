@@ -102,7 +102,10 @@ async def test_each_limit_binds(records: Records) -> None:
 
 
 @pytest.mark.slow
-async def test_two_hundred_at_once_never_spend_more_than_there_is(records: Records) -> None:
+async def test_two_hundred_at_once_never_spend_more_than_there_is(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headgate.serve.budget.ASK_S", 60)
     clock = Clock()
     purses = [Purse(records, clock, workers=4) for _ in range(4)]
     spent = 0

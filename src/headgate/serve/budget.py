@@ -22,6 +22,7 @@ from headgate.kernel import (
     Rates,
     Scoped,
     Standing,
+    Unavailable,
     Unit,
     Windows,
     new_id,
@@ -30,6 +31,7 @@ from headgate.kernel import (
 )
 from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
+from .money.busy import ASK_S, TURN_S, no_ledger, tries
 from .money.loops import Loops
 
 LEASE_S = 900.0
@@ -43,7 +45,6 @@ _TOLD = ("requests", "tokens")
 _ON_COMING = ("requests", "steps")
 """What a request draws on when it comes; on the rest when a model is asked."""
 _MOST_NAMED = 10_000
-_TRIES = 4
 
 Key = tuple[str, Limit]
 Amounts = Mapping[Unit, int]
@@ -54,6 +55,7 @@ class _Slice:
     """One reservation in the ledger. `free` may go below zero when a provider bills beyond the bound.
 
     outside: what was left of the limit in the ledger when this was taken. ends: when its window does, epoch seconds.
+    tries: how often settling it has failed.
     """
 
     key: Key
@@ -65,6 +67,11 @@ class _Slice:
     running: int = 0
     spent: int = 0
     retired: bool = False
+    tries: int = 0
+
+    def standing(self) -> Standing:
+        limit = self.key[1]
+        return Standing(limit.unit, limit.most, max(0, self.outside + self.free), self.ends)
 
 
 class Lease(Struct, eq=False):
@@ -88,7 +95,7 @@ class Lease(Struct, eq=False):
 
     def standings(self) -> list[Standing]:
         """Return where limits of requests and tokens stand, as far as this process knows."""
-        return [_standing(found) for found, _ in self.held if found.key[1].unit in _TOLD]
+        return [found.standing() for found, _ in self.held if found.key[1].unit in _TOLD]
 
 
 class _Named(NamedTuple):
@@ -176,7 +183,7 @@ class Purse:
     async def reserve(self, project: str, limits: Sequence[Limit], amounts: Amounts) -> Lease:
         """Reserve the amount of each limit's unit under every limit, in memory when slices hold enough.
 
-        Raises Spent naming the limit that is used up; nothing is reserved then.
+        Raises Spent naming the limit that is used up, NoLedger when the ledger does not answer; nothing is reserved.
         """
         held: list[tuple[_Slice, int]] = []
         if not self._draw(project, limits, amounts, held):
@@ -187,17 +194,22 @@ class Purse:
         if self._fetcher is None:
             self._fetcher = asyncio.get_running_loop().create_task(self._fetch())
         try:
-            return await wanted.answer
-        except asyncio.CancelledError:
+            async with asyncio.timeout(ASK_S):
+                return await wanted.answer
+        except (asyncio.CancelledError, TimeoutError) as ended:
             if wanted.answer.done() and not wanted.answer.cancelled() and wanted.answer.exception() is None:
                 wanted.answer.result().settle({})
+            if isinstance(ended, TimeoutError):
+                raise no_ledger() from None
             raise
 
     async def close(self) -> None:
         """Settle every slice; what is still running is settled when it ends. Call before the loop ends."""
-        for found in list(self._slices.values()):
-            self._retire(found)
-        while running := [task for task in (self._fetcher, self._settler) if task is not None]:
+        while True:  # what is fetched while this waits is settled too
+            for found in list(self._slices.values()):
+                self._retire(found)
+            if not (running := [task for task in (self._fetcher, self._settler) if task is not None]):
+                return
             await asyncio.gather(*running, return_exceptions=True)
 
     def _draw(
@@ -252,9 +264,9 @@ class Purse:
         try:
             made = await asyncio.to_thread(self._reserve, asked, ended)
         except Exception as failed:  # noqa: BLE001  the boundary of a transaction: those who wait must hear of it
-            problem = failed
+            problem = no_ledger(failed) if isinstance(failed, Unavailable) else failed
             for found in ended:
-                self._book(found)
+                self._restore(found, failed)
         for found in made:
             if not found.retired:
                 self._slices[found.key] = found
@@ -271,7 +283,7 @@ class Purse:
     def _reserve(self, asked: list[_Wanted], ended: list[_Slice]) -> list[_Slice]:
         """In a thread: reserve for each in turn; whoever finds nothing left keeps nobody else from it."""
         made: list[_Slice] = []
-        with self.records.begin() as tx:
+        with self.records.begin(TURN_S) as tx:
             unknown = self._write(tx, ended)
             fresh: dict[Key, _Slice] = {}
             for wanted in asked:
@@ -333,27 +345,44 @@ class Purse:
         if self._settler is None:
             self._settler = asyncio.get_running_loop().create_task(self._settle())
 
+    def _restore(self, found: _Slice, failed: Exception) -> None:
+        """Draw on a slice again whose settling found the ledger busy, for nothing was written; else settle it later."""
+        busy = isinstance(failed, Unavailable) and failed.code == "busy"
+        if busy and found.free > 0 and self.clock.monotonic() < found.until and found.key not in self._slices:
+            found.retired = False
+            self._slices[found.key] = found
+            asyncio.get_running_loop().call_later(USE_S, self._retire, found)
+        else:
+            self._book(found)
+
     async def _settle(self) -> None:
-        """Settle in the ledger, with patience: what cannot be settled stays reserved until its lease ends."""
+        """Settle in the ledger, with patience; whoever asks the ledger between two tries settles along what waits."""
         try:
             while self._ended:
                 async with self._turn:
                     batch, self._ended = self._ended, []
-                    await self._settle_batch(batch)
+                    pause_s = await self._settle_batch(batch)
+                if pause_s:
+                    await asyncio.sleep(pause_s)
         finally:
             self._settler = None
 
-    async def _settle_batch(self, batch: list[_Slice]) -> None:
-        for attempt in range(_TRIES):
-            try:
-                self.unsettled += await asyncio.to_thread(self._settle_now, batch)
-                return
-            except HeadgateError:
-                await asyncio.sleep(0.1 * 2**attempt)
-        self.unsettled += len(batch)
+    async def _settle_batch(self, batch: list[_Slice]) -> float:
+        """Settle once; return for how many seconds to leave the ledger alone, 0 when it was done."""
+        try:
+            self.unsettled += await asyncio.to_thread(self._settle_now, batch) if batch else 0
+            return 0
+        except HeadgateError as problem:
+            most = tries(problem)
+        for found in batch:
+            found.tries += 1
+        again = [found for found in batch if found.tries < most]
+        self.unsettled += len(batch) - len(again)
+        self._ended[:0] = again
+        return 0.1 * 2.0 ** min(3, max(found.tries for found in batch) - 1)
 
     def _settle_now(self, batch: list[_Slice]) -> int:
-        with self.records.begin() as tx:
+        with self.records.begin(TURN_S) as tx:
             return self._write(tx, batch)
 
     def _write(self, tx: Transaction, batch: list[_Slice]) -> int:
@@ -363,11 +392,6 @@ class Purse:
             used.setdefault(found.key[0], {})[found.id] = found.spent
         now = self.clock.now()
         return sum(len(ledger.settle(tx, project, ids, now=now)) for project, ids in used.items())
-
-
-def _standing(found: _Slice) -> Standing:
-    limit = found.key[1]
-    return Standing(limit.unit, limit.most, max(0, found.outside + found.free), found.ends)
 
 
 def _put_back(held: list[tuple[_Slice, int]]) -> None:

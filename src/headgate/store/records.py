@@ -87,12 +87,18 @@ class Records:
             migration.migrate(self.engine)
 
     @contextmanager
-    def begin(self) -> Iterator[Transaction]:
-        """Open a write transaction. On SQLite it takes the write lock at once and waits up to 10 s for it.
+    def begin(self, patience_s: float = BUSY_S) -> Iterator[Transaction]:
+        """Open a write transaction. On SQLite it takes the write lock at once and waits up to `patience_s` for it.
 
         Raises Unavailable when the database is busy, full or gone; nothing was written then.
         """
-        with self._told(), self._turn(), self._one, self.engine.connect() as connection:
+        with (
+            self._told(),
+            self._turn(patience_s),
+            self._one,
+            self.engine.connect() as connection,
+            self._patient(connection, patience_s),
+        ):
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -125,12 +131,24 @@ class Records:
         self.engine.dispose()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _patient(self, connection: Connection, patience_s: float) -> Iterator[None]:
+        """Let SQLite wait for another program's lock no longer than this, within the block."""
+        if self.dialect != "sqlite" or patience_s == BUSY_S:
+            yield
+            return
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(patience_s * 1000)}")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_S * 1000}")
+
+    @contextmanager
+    def _turn(self, patience_s: float) -> Iterator[None]:
         """Let one thread of this process write at a time, in order of arrival; SQLite itself would be unfair."""
         if self.dialect != "sqlite":
             yield
             return
-        if not self._writers.acquire(timeout=BUSY_S):
+        if not self._writers.acquire(timeout=patience_s):
             raise _busy("records")
         try:
             yield

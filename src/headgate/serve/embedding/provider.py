@@ -17,6 +17,7 @@ from headgate.serve.calling.breaker import Outcome
 from headgate.serve.calling.retries import LONGEST_PAUSE_S, pause
 from headgate.serve.calling.targets import Target, Targets
 from headgate.serve.journey import Journey, TurnedAway
+from headgate.serve.money.busy import NoLedger
 from headgate.serve.money.draw import metered
 
 from .texts import Wanted
@@ -44,7 +45,7 @@ async def drawn(journey: Journey, most: Mapping[Unit, int]) -> None:
         facts["bound_nano"] = most["cost"]
         try:
             journey.leases.append(await purse.reserve(journey.runtime.project, limits, most))
-        except Exhausted as problem:
+        except (Exhausted, NoLedger) as problem:
             facts["error"] = problem.code
             raise TurnedAway(problem) from None
 

@@ -19,6 +19,7 @@ from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.journey import Journey, TurnedAway
 from headgate.store import Limit, Spent
 
+from .busy import NoLedger
 from .loops import repeated_call
 
 _LEAST_OUTPUT = 64
@@ -46,7 +47,7 @@ async def count(journey: Journey, steps: int = 0) -> None:
     with journey.stage("admit") as facts:
         try:
             lease = await purse.reserve(journey.runtime.project, limits, amounts)
-        except Exhausted as problem:
+        except (Exhausted, NoLedger) as problem:
             facts["error"] = problem.code
             raise TurnedAway(problem) from None
         lease.settle()
@@ -111,7 +112,7 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
                 amounts = _most(plan.choices)
                 facts |= {"bound_nano": amounts["cost"], "clamped": output_limit(plan.choices[0].body)}
                 lease = await purse.reserve(journey.runtime.project, limits, amounts)
-        except Exhausted as problem:
+        except (Exhausted, NoLedger) as problem:
             facts["error"] = problem.code
             raise TurnedAway(problem) from None
         journey.leases.append(lease)
