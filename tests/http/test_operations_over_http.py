@@ -102,6 +102,8 @@ def test_a_401_says_how_to_say_who_one_is(locked: Any) -> None:
     _, problem, headers = locked.request("POST", "/api/key/list", {})
     assert headers["www-authenticate"] == "Bearer"
     assert "Bearer" in problem["hint"]
+    _, problem, _ = locked.request("POST", "/api/key/list", {}, key="sk-of-a-provider")
+    assert problem["detail"] == "what was sent is no key of this server's"
 
 
 @pytest.mark.parametrize("role", ["viewer", "app"])

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from headgate.kernel import HeadgateError, NotFound, Unavailable
+from headgate.kernel import HeadgateError, Unavailable
 from headgate.platform import Gateway, Inference, Known, Performer, Telemetry, authorise
 
 from .api import PREFIX, Api, send_problem
@@ -20,7 +20,7 @@ from .callers import Door
 from .chat import COUNT, Chat
 from .embeddings import PATH as EMBEDDINGS
 from .embeddings import Embeddings
-from .exchange import Exchange, Gone, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
+from .exchange import Exchange, Gone, Nowhere, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
 from .guardrails import PATH as CHECKS
 from .guardrails import Guardrails
 from .inference import PATHS, Invocations, OpenInference, Scoring, inference_error, mlflow_error
@@ -145,7 +145,7 @@ class App:
         elif self.pages is not None and self.pages.owns(exchange.path, exchange.headers.get("accept", "")):
             await self._page(exchange, self.pages)
         else:
-            raise NotFound(f"there is nothing at {exchange.path[:200]}", "see /api/openapi.json and /v1/models")
+            raise Nowhere(exchange.path, self.routes)
 
     async def _page(self, exchange: Exchange, pages: Pages) -> None:
         """Let the pages answer: they find out who visits from a cookie, or from what the door says of the caller."""
@@ -191,7 +191,7 @@ class App:
     async def _failed(self, exchange: Exchange, error: HeadgateError) -> None:
         """Answer with an error, or end a stream that has begun."""
         exchange.facts["error"] = error.code
-        envelope = self._envelope(exchange.path)
+        envelope = self._envelope(getattr(error, "meant", "") or exchange.path)
         self.meters.failed(self._label(exchange.path), error.status)
         if exchange.status:
             if exchange.ending is not None:

@@ -78,6 +78,10 @@ class Identity:
             if hmac.compare_digest(caller.local_token.encode(), self.local_token.encode()):
                 return Known(local_principal(self.project))
             raise unauthenticated("the local token is not this server's", "the server was restarted; try again")
+        if self.project in self._locked and caller.token:
+            raise unauthenticated(
+                "what was sent is no key of this server's", "its keys begin with hg_; `headgate key create` makes one"
+            )
         if self.project in self._locked:
             raise unauthenticated(
                 "this needs a key", "send `Authorization: Bearer hg_…`; `headgate key create` makes one"
