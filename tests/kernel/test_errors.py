@@ -44,6 +44,7 @@ def test_the_nearest_name_is_suggested_or_all_are_listed() -> None:
     assert nearest("xyz", ["b", "a"]) == "valid: a, b"
     assert nearest("xyz", []) == ""
     assert nearest("router" * 2_000_000, ["router"]) == "valid: router", "no time is spent on what is no name"
+    assert nearest("api_key", ["key", "limit_key"]) == "did you mean 'key'?", "a whole word in common counts more"
     assert nearest("cost", ["cost_per_request", "error_rate"]) == "did you mean 'cost_per_request'?"
 
 

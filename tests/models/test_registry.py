@@ -36,6 +36,23 @@ def test_a_target_that_names_no_model_is_refused(target: str) -> None:
         Providers(SETTINGS).resolve(target)
 
 
+@pytest.mark.parametrize("end", ["/chat/completions", "/responses", "/embeddings", "/models"])
+def test_the_address_of_one_endpoint_is_no_base_url(end: str) -> None:
+    entry = {"type": "openai", "base_url": f"https://llm.example/v1{end}"}
+    with pytest.raises(InvalidInput, match=f"ends before {end}.*write https://llm.example/v1$"):
+        Providers({"x": entry}).get("x")
+
+
+def test_a_retention_has_a_unit() -> None:
+    for kept, right in ((30, False), (0.5, False), (0, True), ("none", True), ("30d", True)):
+        providers = Providers({"x": {"type": "extractive", "facts": {"retention": kept}}})
+        if right:
+            providers.identities(["x/model"])
+        else:
+            with pytest.raises(InvalidInput, match=f"with its unit such as {kept}d"):
+                providers.identities(["x/model"])
+
+
 def test_a_wrong_entry_never_repeats_a_key() -> None:
     entry = {"type": "openai", "key": {"planted": "canary"}, "base_url": "http://me:canary@host"}
     for broken in (entry, {**entry, "key": "canary"}, {"type": "openai", "key": "canary", "price": "canary"}):

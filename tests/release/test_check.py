@@ -39,6 +39,18 @@ def test_a_rule_that_looks_at_nothing_is_told(world: Any) -> None:
     assert "can never pass" in warning
 
 
+def test_a_project_without_suites_is_checked_all_the_same(world: Any) -> None:
+    """Who only wants a gateway has written none, and wants to hear of other mistakes."""
+    for suite in (world.root / "suites").iterdir():
+        suite.unlink()
+    text = (world.root / "headgate.yaml").read_text()
+    world.write("headgate.yaml", text.partition("environments:")[0] + "environments: {dev: {}}\n")
+    assert [line for line in check(world, Check()).warnings if line.startswith("suites: there are none")]
+    world.edit("headgate.yaml", "type: scripted", "type: scriptde")
+    with pytest.raises(InvalidInput, match="scriptde"):
+        check(world, Check())
+
+
 def test_unused_files_are_named(world: Any) -> None:
     world.write("prompts/old.md", "Hello.\n")
     assert check(world, Check()).warnings == ["prompts/old.md: no app uses this file"]

@@ -81,7 +81,7 @@ MISTAKES = [
     ("reply: prompts/safe", "reply: prompts/answer", 6, "sent as it stands", ""),
     ("local/extractive]", "extractive]", 12, "'extractive' names no model", "provider/model"),
     ("main: [openai/gpt-5-mini, local/extractive]", "main: []", 12, "at least 1 item", ""),
-    ("at_least: 0.6", "at_least: 60", 14, "less than or equal to 1", ""),
+    ("at_least: 0.6", "at_least: 60", 14, "1 or less", ""),
     ("otherwise: safe", "otherwise: human", 14, "'human' is not known here", ""),
     ("      llm: main\n", "", 7, "the key 'llm' is missing", "{human:"),
     ("reply: prompts/safe}}", "reply: prompts/safe}, llm: main}", 6, "does not go with human", ""),
@@ -126,6 +126,22 @@ def test_what_is_legal_and_odd_is_a_warning(root: Path) -> None:
 def test_a_first_token_that_verification_cannot_keep_is_a_warning(root: Path) -> None:
     (root / "contracts/support.yaml").write_text("latency: {p95: 2s, first_token: 800ms}")
     assert any("first_token: 800ms" in line for line in warnings(root, "apps/support"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ("hedge: 800, total: 60s", "hedge is 800s, which is not shorter than total: 1m"),
+        ("first_token: 5000", "first_token is 5000s, which is not shorter than a call's usual 30s"),
+        ("idle: 1m, total: 60s", "idle is 1m, which is not shorter than total: 1m"),
+        ("hedge: 800ms, first_token: 5s, idle: 10s", ""),
+    ],
+)
+def test_a_time_that_never_comes_is_a_warning(root: Path, rules: str, said: str) -> None:
+    edit(root, "main: [openai/gpt-5-mini, local/extractive]", f"main: {{targets: [openai/a, openai/b], {rules}}}")
+    found = [line for line in warnings(root, "apps/support") if "no effect" in line]
+    assert bool(found) is bool(said)
+    assert all(line.startswith("apps/support.yaml:12: llms.main.") and said in line for line in found), found
 
 
 def test_differences_are_said_in_peoples_terms(root: Path) -> None:

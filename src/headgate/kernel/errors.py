@@ -15,6 +15,7 @@ Everybody raises these; only edges turn them into bytes. A blocked answer and a 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -36,6 +37,10 @@ _MOST, _END = 4_000, 500
 """Characters of a message: what it quotes may be as long as a body."""
 _NAME = 200
 """Characters of a name that are compared: who looks for the nearest compares with each of its letters."""
+
+_CLOSE = 0.75
+"""From here on likeness counts more than a whole word in common: `api_key` means `key`, not `limit_key`."""
+_WORD = re.compile("[_-]")
 
 
 class HeadgateError(Exception):
@@ -109,7 +114,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     choices = sorted(valid)
     if len(name) > _NAME:
         return f"valid: {', '.join(choices)}" if choices else ""
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=_CLOSE)
+    close = close or [choice for choice in choices if choice in _WORD.split(name)][:1]
+    close = close or difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     close = close or [choice for choice in choices if len(name) > 2 and name in choice][:1]
     if close:
         return f"did you mean {close[0]!r}?"

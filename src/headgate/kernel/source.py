@@ -24,6 +24,22 @@ _MAX_NODES = 500_000
 _MAX_BYTES = 16 * 1024 * 1024
 _INT = re.compile(r"[-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_BOUNDS = {
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+    "greater_than": "more than {gt}",
+    "less_than": "less than {lt}",
+}
+_EXPECTED = {
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "a list, as in [one, other]"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "a mapping, as in {{key: value}}"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "text",
+    **_BOUNDS,
+}
+"""What people are told instead of the types that a file is read into."""
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -121,8 +137,7 @@ def validate(model: type[Model], source: Source, data: Any = None, at: Path_ = (
     try:
         return model.model_validate(value)
     except ValidationError as problems:
-        first = problems.errors(include_url=False)[0]
-        raise _explain(first, model, source, at) from None
+        raise _explain(_telling(problems), model, source, at) from None
 
 
 class _Builder:
@@ -201,10 +216,29 @@ def _explain(problem: Any, model: type[BaseModel], source: Source, at: Path_) ->
     if kind == "literal_error":
         expected = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         return InvalidInput(f"{value!r} is not known here", nearest(str(value), expected), where=source.where(shown))
+    return InvalidInput(_sentence(problem), where=source.where(shown))
+
+
+def _telling(problems: ValidationError) -> Any:
+    """Return the problem to speak of: before a key that is missing, the unknown one that was meant for it."""
+    found = problems.errors(include_url=False)
+    first = found[0]
+    if first["type"] != "missing":
+        return first
+    beside = (one for one in found if one["type"] == "extra_forbidden" and one["loc"][:-1] == first["loc"][:-1])
+    return next(beside, first)
+
+
+def _sentence(problem: Any) -> str:
+    """Say what was expected, in words of the file and not of the parser, and what was found."""
+    kind, value, bounds = problem["type"], problem.get("input"), problem.get("ctx") or {}
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if kind not in ("value_error", "assertion_error"):
-        message = f"{message[0].lower()}{message[1:]}, found {value!r}"[:300]
-    return InvalidInput(message, where=source.where(shown))
+    if kind in ("value_error", "assertion_error"):
+        return message
+    plain = {name: int(bound) if bound == int(bound) else bound for name, bound in bounds.items() if kind in _BOUNDS}
+    expected = _EXPECTED.get(kind, "").format(**plain)
+    message = f"expected {expected}" if expected else f"{message[0].lower()}{message[1:]}"
+    return f"{message}, found {value!r}"[:300]
 
 
 def _real_path(source: Source, path: Path_) -> Path_:

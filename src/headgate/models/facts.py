@@ -36,6 +36,8 @@ def _regions(value: Any) -> Any:
 def _kept(value: Any) -> Any:
     if value == "none":
         return value
+    if isinstance(value, int | float) and value:
+        raise ValueError(f"expected none, or a duration with its unit such as {value}d, not {value!r}")
     try:
         micros = units.parse_duration(value)
     except ValueError:

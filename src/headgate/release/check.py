@@ -62,7 +62,10 @@ def check(workspace: Workspace, request: Check) -> CheckResult:
     names = apps(root) or [one_app(root, None)]
     warnings: list[str] = []
     builds = [build(root, name, allow_stale=True, unlocked=warnings) for name in names]
-    suites = {draft.path: Suite.model_validate(draft.document) for draft in parse_suites(root)}
+    drafts = parse_suites(root) if any((root / "suites").glob("*.yaml")) else []
+    suites = {draft.path: Suite.model_validate(draft.document) for draft in drafts}
+    if not suites:
+        warnings.append(f"{Where('suites')}: there are none, so nothing tests a release; write suites/<name>.yaml")
     for built in builds:
         warnings += app_warnings(root, f"apps/{built.app}")
         warnings += stream_warnings(built)

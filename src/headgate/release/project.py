@@ -6,6 +6,7 @@ providers' settings. Here those stay as written: no secret is read, and nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ FILE = "headgate.yaml"
 MAX_AGE_US = 14 * 86_400_000_000
 """How long evidence counts when an environment does not say: 14 days."""
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+_FOREIGN = re.compile(r"\$\{([A-Za-z_]\w*)\}|^\$([A-Z_][A-Z0-9_]+)$|^os\.environ/(\w+)$|^\{\{ *(?:env\.)?(\w+) *\}\}$")
+"""How shells and other tools name a variable of the environment; a provider would be sent these very letters."""
 AppName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 ModelName = Annotated[str, Field(pattern=r"^models/[A-Za-z0-9][A-Za-z0-9._/-]{0,100}$")]
@@ -122,6 +125,12 @@ def _refuse_variables(source: Source) -> None:
             raise InvalidInput(
                 "`${env:…}` may only stand in a provider's settings",
                 "what a file says must not depend on the machine that reads it",
+                where=source.where(path),
+            )
+        if path[0] == "providers" and (meant := _FOREIGN.search(text)):
+            raise InvalidInput(
+                f"{meant[0]!r} would be sent as it stands",
+                f"write ${{env:{next(filter(None, meant.groups()))}}}",
                 where=source.where(path),
             )
 

@@ -19,6 +19,8 @@ from headgate.models.transport import LOCAL, Limits, PrivateHosts, Route, Transp
 _PER_CALL = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "tools", "functions"}
 )
+_ENDPOINTS = ("/chat/completions", "/responses", "/v1/messages", "/embeddings", "/models")
+"""Ends of addresses that people copy from a provider's examples; with one of them every call would be a 404."""
 _UNRESOLVED = re.compile(r"^\$\{env:([^}]+)\}$")
 
 
@@ -66,9 +68,12 @@ class HostOptions(BaseModel):
     @classmethod
     def _plain(cls, value: str) -> str:
         try:
-            return checked_url(value)
+            url = checked_url(value)
         except HeadgateError as problem:
             raise ValueError(f"{problem.message}; {problem.hint}") from None
+        if whole := next((end for end in _ENDPOINTS if url.endswith(end)), None):
+            raise ValueError(f"a base URL ends before {whole}, which is added to it: write {url.removesuffix(whole)}")
+        return url
 
 
 class Host:

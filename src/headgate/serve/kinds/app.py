@@ -45,6 +45,8 @@ from ._references import prompt_at, variables
 from ._wiring import check_labels, check_names, check_prompts, check_sources, read_contract
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
+_USUAL = "30s"
+"""What a call may take when its chain sets no `total`: `timeout_s` of the runtime."""
 Part = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -144,7 +146,8 @@ def warnings(root: Path, path: str) -> list[str]:
     """
     source = read_yaml(root, f"{path}.yaml")
     document = parse(root, path).document
-    return [*_sourceless(root, document, source), *_unused(document, source), *_held_back(root, document, source)]
+    said = [*_sourceless(root, document, source), *_unused(document, source), *_held_back(root, document, source)]
+    return [*said, *_late(document, source)]
 
 
 def _sourceless(root: Path, document: Mapping[str, Any], source: Source) -> Iterator[str]:
@@ -165,6 +168,16 @@ def _unused(document: Mapping[str, Any], source: Source) -> Iterator[str]:
     for name in document.get("llms", {}):
         if name not in used:
             yield f"{source.where(('llms', name))}: no route uses the chain {name!r}"
+
+
+def _late(document: Mapping[str, Any], source: Source) -> Iterator[str]:
+    """A time that is not shorter than the whole call is mostly a unit forgotten: `hedge: 800` is 800 seconds."""
+    for name, chain in document.get("llms", {}).items():
+        for key in ("hedge", "first_token", "idle") if isinstance(chain, Mapping) else ():
+            if key in chain and units.parse_duration(chain[key]) >= units.parse_duration(chain.get("total", _USUAL)):
+                whole = f"total: {chain['total']}" if "total" in chain else f"a call's usual {_USUAL}"
+                where = source.where(("llms", name, key))
+                yield f"{where}: {key} is {chain[key]}, which is not shorter than {whole}, so it has no effect"
 
 
 def _held_back(root: Path, document: Mapping[str, Any], source: Source) -> Iterator[str]:
