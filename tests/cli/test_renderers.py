@@ -180,3 +180,30 @@ def test_what_an_observing_guard_would_have_done_is_told_and_never_as_done() -> 
     assert "injection: would have blocked (input, observed)" in text
     assert "pii: mask (input)" in text
     assert "terms" not in text
+
+
+def test_a_trace_says_which_model_failed_and_why() -> None:
+    row = {
+        "trace_id": "ab" * 16, "at": "2026-01-01T00:00:00Z", "app": "support", "environment": "prod",
+        "release": DIGEST, "route": "default", "model": "", "status": "safe", "reason": "breaker_open",
+        "cost_usd": "0", "grounding": None,
+    }  # fmt: skip
+    calls = [
+        {"target": "east/large", "error": "provider_rejected", "upstream_status": 400, "said": "no such model",
+         "took_us": 2_000},
+        {"target": "west/large", "error": "breaker_open"},
+        {"target": "west/small", "took_us": 3_000, "hedge": "won", "queued_ms": 7, "probe": True},
+    ]  # fmt: skip
+    stages = [
+        {"name": "reserve", "start_us": 0, "took_us": 10, "facts": {"error": "budget_exhausted"}},
+        {"name": "generate", "start_us": 10, "took_us": 10, "facts": {"attempts": calls}},
+    ]
+    trace = {
+        "summary": row, "label": "", "blocked_by": "", "attempts": 3, "input_tokens": 1, "output_tokens": 1,
+        "stages": stages, "payload": {}, "attributes": {},
+    }  # fmt: skip
+    text = printed(importlib.import_module("headgate.cli.renderers.trace").SHOW["trace.show"], trace)
+    assert "east/large: provider_rejected (400), 2 ms\n      no such model\n" in text
+    assert "west/large: breaker_open\n" in text
+    assert "west/small: answered, 3 ms, hedge won, queued_ms 7, probe\n" in text
+    assert "    budget_exhausted\n" in text

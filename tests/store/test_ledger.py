@@ -70,6 +70,15 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(records: Records) -> N
     assert "key k1" in problem.value.message
     assert "2026-01-02 00:00 UTC" in problem.value.hint
     assert problem.value.retry_after == 82_801
+    assert "is nearly used up: " in problem.value.message
+    with pytest.raises(Exhausted) as problem:
+        reserve(records, "b", 1_001, now=NOW)
+    assert "is smaller than this request: " in problem.value.message
+    assert "renewed" not in problem.value.hint, "it would not fit then either"
+    reserve(records, "c", 100, lease_s=7200)
+    with pytest.raises(Exhausted, match=r"is used up: \$0 of "):
+        reserve(records, "d", 1, now=NOW)
+    release(records, "c")
     assert balance(records) == Balance(1_000, 0, 900)
     assert balance(records, "app:support") == Balance(10_000, 0, 900)
 

@@ -229,9 +229,10 @@ def _spent(hold: Hold, held: Any, now: float) -> Spent:
         )
     elif unit in ("cost", "tokens"):
         problem = Spent(
-            f"the {noun(unit)} of {who} for {window} is used up: {rates.amount(unit, left)} of "
-            f"{rates.amount(unit, most)} is left, and this request may take {rates.amount(unit, hold.amount)}",
-            f"it is renewed at {renewed:%Y-%m-%d %H:%M} UTC; ask for a higher limit, or send shorter requests",
+            f"the {noun(unit)} of {who} for {window} {_how_little(left, most, hold.amount)}: "
+            f"{rates.amount(unit, left)} of {rates.amount(unit, most)} is left, and this request may take {rates.amount(unit, hold.amount)}",
+            "ask for a higher limit, or send a shorter request with a smaller max_tokens"
+            + ("" if hold.amount > most else f"; it is renewed at {renewed:%Y-%m-%d %H:%M} UTC"),
             code="budget_exhausted" if unit == "cost" else "tokens_exhausted",
             **facts,
         )
@@ -244,6 +245,13 @@ def _spent(hold: Hold, held: Any, now: float) -> Spent:
         )
     problem.retry_after = max(1, int(renewed.timestamp() - now) + 1)
     return problem
+
+
+def _how_little(left: int, most: int, asked: int) -> str:
+    """Say whether it was used, or is less than the request may take: that one would not fit tomorrow either."""
+    if asked > most:
+        return "is smaller than this request"
+    return "is used up" if left <= 0 else "is nearly used up"
 
 
 def noun(unit: str) -> str:

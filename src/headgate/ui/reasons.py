@@ -155,7 +155,8 @@ def attempt_words(attempt: Mapping[str, Any]) -> str:
         return f"{attempt.get('target', '')} passed over: {_PASSED[attempt['error']]}"
     if "error" in attempt:
         status = f" ({attempt['upstream_status']})" if attempt.get("upstream_status") else ""
-        return f"{attempt.get('target', '')} failed: {attempt['error']}{status}"
+        said = f": {attempt['said']}" if attempt.get("said") else ""
+        return f"{attempt.get('target', '')} failed: {attempt['error']}{status}{said}"
     tokens = attempt.get("tokens") or (0, 0)
     cost, took = money(attempt.get("cost_nano", 0) / 1e9), duration(attempt.get("took_us", 0) / 1000)
     lost = ", the other was first" if attempt.get("hedge") == "lost" else ""

@@ -46,6 +46,7 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
         before, width = int(_BAR * stage["start_us"] / total), max(1, int(_BAR * stage["took_us"] / total))
         bar = f"{'·' * before}{'━' * width}"[:_BAR]
         line(screen, f"  {stage['name']:<14}", (f"{bar:<{_BAR}}", "cyan"), f" {stage['took_us'] / 1000:8.2f} ms")
+        _calls(screen, stage.get("facts") or {})
     _guards(screen, result)
     payload = result["payload"]
     for message in payload.get("messages", []):
@@ -57,6 +58,21 @@ def shown(screen: Console, result: Mapping[str, Any]) -> None:
     _beside(screen, payload)
     for number, passage in enumerate(payload.get("passages", []), 1):
         line(screen, (f"      [{number}]   {passage['source']}  {passage.get('heading', '')}", "dim"))
+
+
+def _calls(screen: Console, facts: Mapping[str, Any]) -> None:
+    """Show each call of a model, and each target that was passed over: which, how it ended, and why."""
+    for call in facts.get("attempts") or ():
+        took = f"{call['took_us'] / 1000:.0f} ms" if call.get("took_us") else ""
+        notes = [f"{name} {call[name]}" for name in ("hedge", "retry", "queued_ms") if call.get(name)]
+        status = f" ({call['upstream_status']})" if call.get("upstream_status") else ""
+        ended = f"{call['error']}{status}" if "error" in call else "answered"
+        words = ", ".join(word for word in (ended, took, *notes, "probe" if call.get("probe") else "") if word)
+        line(screen, (f"{'':4}{call.get('target', '')}: ", "dim"), (words, "red" if "error" in call else ""))
+        if call.get("said"):
+            line(screen, (f"{'':6}{call['said']}", "dim"))
+    if "error" in facts and "attempts" not in facts:
+        line(screen, (f"{'':4}{facts['error']}", "red"))
 
 
 def _beside(screen: Console, said: Mapping[str, Any]) -> None:
