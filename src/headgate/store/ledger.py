@@ -230,7 +230,8 @@ def _spent(hold: Hold, held: Any, now: float) -> Spent:
     elif unit in ("cost", "tokens"):
         problem = Spent(
             f"the {noun(unit)} of {who} for {window} {_how_little(left, most, hold.amount)}: "
-            f"{rates.amount(unit, left)} of {rates.amount(unit, most)} is left, and this request may take {rates.amount(unit, hold.amount)}",
+            f"{rates.amount(unit, left)} of {rates.amount(unit, most)} is left, and this request may take "
+            f"{rates.amount(unit, hold.amount)}",
             "ask for a higher limit, or send a shorter request with a smaller max_tokens"
             + ("" if hold.amount > most else f"; it is renewed at {renewed:%Y-%m-%d %H:%M} UTC"),
             code="budget_exhausted" if unit == "cost" else "tokens_exhausted",
