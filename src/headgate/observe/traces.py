@@ -13,6 +13,9 @@ from headgate.store import Context, SpanQuery, Spans
 
 from .stages import stages_of
 
+_FEWEST, _ALL = 8, 32
+"""Digits of an id by which a trace may be asked for; the first 12 are its millisecond, which others may share."""
+
 
 class TraceQuery(BaseModel):
     """Which traces to list; every filter narrows."""
@@ -164,7 +167,13 @@ def find_record(spans: Spans, project: str, trace_id: str) -> RequestRecord:
         spans.flush()  # whoever was just answered may ask at once: what is queued is written first
         record = spans.get(project, trace_id.lower())
     if record is None:
-        raise NotFound(f"there is no trace {trace_id}", "list them with headgate trace list")
+        some = _FEWEST <= len(trace_id) < _ALL
+        raise NotFound(
+            f"no trace, or more than one, begins with {trace_id}" if some else f"there is no trace {trace_id[:_ALL]}",
+            "give more of its digits: `headgate trace list` shows enough"
+            if some
+            else f"list them with headgate trace list; {_FEWEST} digits will do",
+        )
     return record
 
 

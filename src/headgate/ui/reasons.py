@@ -29,6 +29,20 @@ _ERRORS = {
     "client_left": "The client went away before the answer was complete.",
     "hold_failed": "The question should have been held for a person, but the queue could not be written.",
 }
+_MODEL = {
+    "provider_rate_limit": "its provider says that it is asked too often",
+    "provider_server": "its provider failed",
+    "provider_timeout": "it took too long",
+    "provider_connection": "its provider could not be reached",
+    "provider_auth": "its provider did not accept the key, or there is none",
+    "provider_rejected": "its provider did not accept the request",
+    "provider_protocol": "its answer was none, or stopped before its end",
+    "provider_broken": "the plugin of its provider failed",
+    "breaker_open": "it had failed too often to be asked again so soon",
+    "queue_full": "it had no place, and its queue was full",
+    "queue_timeout": "it had no place in time",
+    "less_strict": "it is less strict here than the release pins it",
+}
 _REFUSED = {"model": "The model itself declined to answer.", "content_filter": "The provider's own filter stopped it."}
 
 
@@ -42,15 +56,21 @@ def why(trace: Mapping[str, Any]) -> list[str]:
         return ["This route is held for a person. The asker got the template below at once."]
     if status == "safe":
         return [
-            _SAFE.get(reason, f"The answer could not stand: {reason}."),
+            _SAFE.get(reason) or _unanswered(reason, "No model answered") or f"The answer could not stand: {reason}.",
             "The app's safe template was sent instead.",
         ]
     if status == "refused":
         rule = reason.partition(": ")[2] if reason.startswith("contract") else ""
         return [f"The contract does not allow it: {rule}." if rule else _REFUSED.get(reason, f"Refused: {reason}.")]
     if status == "error":
-        return [_ERRORS.get(reason, f"It failed: {reason or 'nobody recorded why'}.")]
+        told = _ERRORS.get(reason) or _unanswered(reason, "The model did not answer, or not to its end")
+        return [told or f"It failed: {reason or 'nobody recorded why'}."]
     return []
+
+
+def _unanswered(reason: str, what: str) -> str:
+    """Say what went wrong with the last model that was asked; '' when the reason is another."""
+    return f"{what}. The last that was asked: {_MODEL[reason]} ({reason})." if reason in _MODEL else ""
 
 
 def _blocked(trace: Mapping[str, Any]) -> list[str]:
@@ -126,7 +146,7 @@ def _looked(given: Mapping[str, str], only: frozenset[str]) -> str:
     told = [f"stopped by {name}" for name, verdict in acts.items() if verdict in _STOPPING]
     told += [f"{name} {verdict}" for name, verdict in acts.items() if verdict not in ("pass", *_STOPPING)]
     told += [f"{name} {would(given[name])} (observed)" for name in given if name in only]
-    return ", ".join(told) or f"{', '.join(given)}: pass"
+    return ", ".join(told) or (f"{', '.join(given)}: pass" if given else "no guards")
 
 
 def span_words(span: Mapping[str, Any]) -> list[str]:
