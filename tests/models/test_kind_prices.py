@@ -46,13 +46,13 @@ def test_the_same_prices_in_other_words_are_the_same_version(tmp_path: Path) -> 
 
 
 MISTAKES = [
-    ("prices:", "price:", 1, "prices", "missing"),
+    ("prices:", "price:", 1, "price", "prices"),
     ("openai/gpt-5-mini:", "gpt-5-mini:", 2, "prices.gpt-5-mini", "write provider/model"),
     ("cached:", "cahced:", 2, "prices.openai/gpt-5-mini.cahced", "'cached'"),
     ("output: $2,", "output: two,", 2, "prices.openai/gpt-5-mini.output", "$0.004"),
     ("output: $2,", "output: -2,", 2, "prices.openai/gpt-5-mini.output", "zero or more"),
     ("output: $2, ", "", 2, "prices.openai/gpt-5-mini.output", "missing"),
-    ("above: 1000", "above: 0", 3, "prices.lab/meta/llama.tiers[0].above", "greater than"),
+    ("above: 1000", "above: 0", 3, "prices.lab/meta/llama.tiers[0].above", "1 or more"),
     ("tiers: [", "tiers: [{above: 1000, input: 1, output: 1}, ", 3, "prices.lab/meta/llama.tiers[1].above", "one of"),
     (LIST[8:], "  {}\n", 1, "prices", "at least 1"),
 ]
@@ -85,6 +85,13 @@ def test_what_moved_is_told_by_the_million(tmp_path: Path) -> None:
         "input of openai/gpt-5-mini $0.25 → $0.30 per million",
         "reasoning of openai/gpt-5-mini $3 → as output per million",
         "output of lab/meta/llama above 1000 tokens $6 → $7 per million",
+    ]
+    voice = LIST.replace(", tiers", ", written_1h: $2, audio_input: $8, request: $0.01, context: 1000, tiers")
+    assert kind.explain(old, document(voice)) == [
+        "written_1h of lab/meta/llama twice the input → $2 per million",
+        "audio_input of lab/meta/llama not known → $8 per million",
+        "a request to lab/meta/llama $0 → $0.01 beside its tokens",
+        "the context of lab/meta/llama not known → 1000 tokens",
     ]
     other = "prices:\n  lab/meta/llama: {input: $1, output: $3, tiers: [{above: 5, input: $4, output: $6}]}\n"
     other += "  a/b: {input: 0, output: $0.0005}\n"

@@ -223,16 +223,16 @@ async def test_a_call_that_breaks_off_is_paid_by_estimate(built: World) -> None:
 
 
 async def test_one_request_never_costs_more_than_the_contract_allows(world: World) -> None:
-    world.edit("contracts/support.yaml", "evidence:", "cost: {per_request: $0.02}\nevidence:")
+    world.edit("contracts/support.yaml", "evidence:", "cost: {per_request: $0.03}\nevidence:")
     dear(world.build())
     await world.ask(ASK)
     sent = world.one.calls[0].body
     assert sent["max_tokens"] == 80
-    world.edit("contracts/support.yaml", "$0.02", "$0.006")
+    world.edit("contracts/support.yaml", "$0.03", "$0.016")
     dear(world.build())
     await world.ask(ASK)
     assert 16 <= world.one.calls[1].body["max_tokens"] < 80
-    world.edit("contracts/support.yaml", "$0.006", "$0.000001")
+    world.edit("contracts/support.yaml", "$0.016", "$0.000001")
     given = await dear(world.build()).ask(ASK)
     assert attempts(given) == [("one/model", "cost_per_request"), ("two/model", "")]
 

@@ -11,37 +11,18 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from headgate.kernel import Usage, Usd
 
-MAX_OUTPUT_TOKENS = 4096
-"""The most output tokens of a call that names no limit; providers send it, so that `bound` is a bound."""
-
-_PART_TOKENS = 20_000
-_LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
-_encode = msgspec.json.Encoder().encode
+from .reach import Reach, reach_of
 
 
-class Tier(BaseModel):
-    """What a call costs instead when it is given more than `above` tokens: all of its tokens, not only those above."""
+class Rates(BaseModel):
+    """Dollars per million tokens.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    above: Annotated[int, Field(ge=1)]
-    input: Usd
-    output: Usd
-    cached: Usd | None = None
-    written: Usd | None = None
-    reasoning: Usd | None = None
-
-
-class Price(BaseModel):
-    """Dollars per million tokens, as in an entry of `providers:`: `price: {input: $0.25, output: $2}`.
-
-    cached and written: input read from and written to the provider's cache; reasoning: output that is thought, not
-    said. What is left out costs as input, or as output. tiers: dearer, or cheaper, calls of many tokens.
+    cached and written: input read from and written to the provider's cache; written_1h: written to be kept an hour.
+    reasoning: output that is thought, not said. audio_input, audio_output, image_output: what is heard, spoken, drawn.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,21 +31,66 @@ class Price(BaseModel):
     output: Usd
     cached: Usd | None = None
     written: Usd | None = None
+    written_1h: Usd | None = None
     reasoning: Usd | None = None
+    audio_input: Usd | None = None
+    audio_output: Usd | None = None
+    image_output: Usd | None = None
+
+    @property
+    def hourly(self) -> int:
+        """What is written to be kept an hour: twice the input, as Anthropic prices it, unless it is said."""
+        return 2 * self.input if self.written_1h is None else self.written_1h
+
+
+class Tier(Rates):
+    """What a call costs instead when it is given more than `above` tokens: all of its tokens, not only those above."""
+
+    above: Annotated[int, Field(ge=1)]
+
+
+class Price(Rates):
+    """Dollars per million tokens, as in an entry of `providers:`: `price: {input: $0.25, output: $2}`.
+
+    What is left out costs as input, or as output; written_1h twice as much as input; a call with audio or pictures is
+    not bounded then. tiers: dearer, or cheaper, calls of many tokens. request: dollars a call, beside its tokens.
+    context: the most tokens that the model takes, which bounds calls with files, films and links to them.
+    """
+
     tiers: tuple[Tier, ...] = ()
+    request: Usd | None = None
+    context: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def _each(self) -> tuple[Rates, ...]:
+        return (self, *self.tiers)
 
     @cached_property
     def most(self) -> tuple[int, int]:
-        """The most that a million tokens of input, and of output, can cost."""
-        each: tuple[Price | Tier, ...] = (self, *self.tiers)
-        given = max(max(one.input, one.cached or 0, one.written or 0) for one in each)
-        return given, max(max(one.output, one.reasoning or 0) for one in each)
+        """The most that a million tokens of input, and of output, can cost when neither is audio."""
+        given = max(max(one.input, one.cached or 0, one.written or 0) for one in self._each)
+        return given, max(max(one.output, one.reasoning or 0, one.image_output or 0) for one in self._each)
+
+    @cached_property
+    def loudest(self) -> tuple[int, int]:
+        """The most that a million tokens of audio can cost, heard and spoken."""
+        heard, spoken = (
+            max(one.audio_input or 0 for one in self._each),
+            max(one.audio_output or 0 for one in self._each),
+        )
+        return max(heard, self.most[0]), max(spoken, self.most[1])
 
     @cached_property
     def detailed(self) -> bool:
         """Whether some tokens of input, or of output, cost something else than the rest."""
-        each: tuple[Price | Tier, ...] = (self, *self.tiers)
-        return any((one.cached, one.written, one.reasoning) != (None, None, None) for one in each)
+        return any(getattr(one, name) is not None for one in self._each for name in _DETAILS)
+
+    @cached_property
+    def free(self) -> bool:
+        return self.most == (0, 0) and not self.request
+
+
+_DETAILS = ("cached", "written", "written_1h", "reasoning", "audio_input", "audio_output", "image_output")
 
 
 FREE = Price(input=0, output=0)
@@ -73,29 +99,49 @@ FREE = Price(input=0, output=0)
 def cost(price: Price | None, usage: Usage, reported: Any = None) -> int:
     """Return the cost of a usage in nano-dollars, rounded up; 0 without a price (the caller decides).
 
-    reported: the `usage` of an answer in OpenAI's shape, for what was cached and what was thought (`End.extra`).
+    reported: the `usage` of an answer in OpenAI's shape, for what was cached, thought, heard, spoken and drawn
+    (`End.extra`); `cache_creation` in it is Anthropic's.
     """
     if price is None:
         return 0
-    rates: Price | Tier = price
+    rates: Rates = price
     if price.tiers:
         reached = [tier for tier in price.tiers if usage.input_tokens > tier.above]
         rates = max(reached, key=lambda tier: tier.above) if reached else price
     total = usage.input_tokens * rates.input + usage.output_tokens * rates.output
-    if price.detailed and isinstance(reported, Mapping):
-        total += _details(rates, usage, reported)
+    if isinstance(reported, Mapping) and (price.detailed or "cache_creation" in reported):
+        total += _more_given(rates, usage, reported) + _more_got(rates, usage, reported)
+    if price.request and (usage.input_tokens or usage.output_tokens):
+        total += price.request * 1_000_000
     return -(-total // 1_000_000)
 
 
-def _details(rates: Price | Tier, usage: Usage, reported: Mapping[str, Any]) -> int:
-    """Return how much more, or less, tokens cost that were read from a cache, written to it, or thought."""
-    given, got = reported.get("prompt_tokens_details"), reported.get("completion_tokens_details")
-    cached = min(_count(given, "cached_tokens"), usage.input_tokens)
-    written = min(_count(given, "cache_write_tokens"), usage.input_tokens - cached)
-    thought = min(_count(got, "reasoning_tokens"), usage.output_tokens)
-    more = 0 if rates.cached is None else cached * (rates.cached - rates.input)
-    more += 0 if rates.written is None else written * (rates.written - rates.input)
-    return more + (0 if rates.reasoning is None else thought * (rates.reasoning - rates.output))
+def _more_given(rates: Rates, usage: Usage, reported: Mapping[str, Any]) -> int:
+    """Return how much more, or less, tokens cost that were heard, read from a cache, or written to it."""
+    details, left, more = reported.get("prompt_tokens_details"), usage.input_tokens, 0
+    if rates.audio_input is not None:
+        heard = min(_count(details, "audio_tokens"), left)
+        left -= heard
+        more += heard * (rates.audio_input - rates.input)
+    cached = min(_count(details, "cached_tokens"), left)
+    written = min(_count(details, "cache_write_tokens"), left - cached)
+    hour = min(_count(reported.get("cache_creation"), "ephemeral_1h_input_tokens"), written)
+    more += hour * (rates.hourly - rates.input)
+    more += 0 if rates.cached is None else cached * (rates.cached - rates.input)
+    return more + (0 if rates.written is None else (written - hour) * (rates.written - rates.input))
+
+
+def _more_got(rates: Rates, usage: Usage, reported: Mapping[str, Any]) -> int:
+    """Return how much more, or less, tokens cost that were spoken, drawn, or thought."""
+    details, left, more = reported.get("completion_tokens_details"), usage.output_tokens, 0
+    kinds = (("audio_tokens", rates.audio_output), ("image_tokens", rates.image_output),
+             ("reasoning_tokens", rates.reasoning))  # fmt: skip
+    for name, rate in kinds:
+        if rate is not None:
+            count = min(_count(details, name), left)
+            left -= count
+            more += count * (rate - rates.output)
+    return more
 
 
 def _count(details: Any, name: str) -> int:
@@ -103,47 +149,50 @@ def _count(details: Any, name: str) -> int:
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
 
 
-def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> int:
-    """Return the most that `attempts` calls with `body` can cost, in nano-dollars.
+def bound(price: Price | None, body: Mapping[str, Any], attempts: int = 1) -> int | None:
+    """Return the most that `attempts` calls with `body` can cost, in nano-dollars; None when nothing bounds it.
 
-    A token is at least one byte, so the body's bytes bound its input tokens; a part that is no text counts as 20 000
-    tokens more, and a picture as no more than that, whatever its size; output is the clamped limit times `n`. The
-    trap: it holds only for providers that send the clamped limit, as ours do.
+    What bounds it is told by `reach_of`, whose trap holds here too, and what lacks by `lacking`. 0 without a price.
     """
-    return 0 if price is None else dearest(price, *bound_tokens(body)) * max(attempts, 1)
+    if price is None:
+        return 0
+    reach = reach_of(body)
+    return None if lacking(price, reach) else dearest(price, reach) * max(attempts, 1)
 
 
-def dearest(price: Price, given: int, got: int) -> int:
-    """Return the most that a call can cost that is given, and gives, at most so many tokens; in nano-dollars."""
+def dearest(price: Price, reach: Reach) -> int:
+    """Return the most that a call can cost that goes this far, in nano-dollars; nothing may be `lacking`."""
     most_in, most_out = price.most
-    return -(-(given * most_in + got * most_out) // 1_000_000)
+    given = reach.given
+    if reach.forms or reach.heard or reach.whole or reach.hour:
+        if reach.hour:
+            most_in = max(most_in, *(one.hourly for one in (price, *price.tiers)))
+        if "audio" in reach.forms:
+            most_out = price.loudest[1]
+        if reach.whole:
+            most_in = max(most_in, price.loudest[0])
+            given = max(given, price.context or 0)
+        total = given * most_in + reach.heard * max(most_in, price.loudest[0]) + reach.got * most_out
+    else:
+        total = given * most_in + reach.got * most_out
+    return -(-total // 1_000_000) + (price.request or 0)
 
 
-def bound_tokens(body: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the most tokens, given and got, that one call with `body` can use; the trap of `bound` holds here too."""
-    choices = body.get("n")
-    return _most_input(body), output_limit(body) * (choices if isinstance(choices, int) and choices > 1 else 1)
+def lacking(price: Price, reach: Reach) -> str:
+    """Name the key that a price must have before a call can be bounded that goes this far; empty when it can be."""
+    if not (reach.forms or reach.heard or reach.whole) or price.free:
+        return ""
+    if reach.heard and price.audio_input is None:
+        return "audio_input"
+    if reach.whole and price.context is None:
+        return "context"
+    for form in reach.forms:
+        if form not in _FORMS or getattr(price, _FORMS[form]) is None:
+            return _FORMS.get(form, form)
+    return ""
 
 
-def _most_input(body: Mapping[str, Any]) -> int:
-    size = len(_encode(body))
-    for part in _other_parts(body):
-        size += _PART_TOKENS
-        image = part.get("image_url") if isinstance(part, dict) else None
-        url = image.get("url") if isinstance(image, dict) else None
-        if isinstance(url, str) and url.startswith("data:image/"):
-            size -= len(url)
-    return size
-
-
-def output_limit(body: Mapping[str, Any]) -> int:
-    """Return the output tokens that a body allows: its own limit, or MAX_OUTPUT_TOKENS when it names none."""
-    most = 0
-    for key in _LIMIT_KEYS:
-        value = body.get(key)
-        if isinstance(value, int) and value > most:
-            most = value
-    return most or MAX_OUTPUT_TOKENS
+_FORMS = {"audio": "audio_output", "image": "image_output"}
 
 
 def known_price(model: str, base_url: str) -> Price | None:
@@ -157,25 +206,49 @@ def _listed(model: str, base_url: str) -> Price | None:
     from genai_prices import calc_price
 
     try:
-        listed = calc_price(Tokens(input_tokens=1), model, provider_api_url=base_url).model_price
+        found = calc_price(Tokens(input_tokens=1), model, provider_api_url=base_url)
     except LookupError:
         return None
-    kinds = {"input": listed.input_mtok, "output": listed.output_mtok, "cached": listed.cache_read_mtok,
-             "written": listed.cache_write_mtok}  # fmt: skip
-    if kinds["input"] is None or kinds["output"] is None:
+    units = {name: rate for name, rate in vars(found.model_price).items() if rate is not None and name[0] != "_"}
+    if not {"input_mtok", "output_mtok"} <= units.keys() or units.keys() - _KNOWN:
         return None
+    kinds = {kind: units[unit] for kind, unit in _UNITS.items() if unit in units}
     starts = {tier.start for rate in kinds.values() for tier in getattr(rate, "tiers", ())}
     tiers = [Tier(above=start, **_rates(kinds, start + 1)) for start in sorted(starts) if start > 0]
-    return Price(**_rates(kinds, 0), tiers=tuple(tiers))
+    context = found.model.context_window
+    if context is not None and any(start >= context for start in starts):
+        context = None
+    request = units["requests_kcount"] / 1_000 if "requests_kcount" in units else None
+    return Price(**_rates(kinds, 0), tiers=tuple(tiers), request=request, context=context)
+
+
+_UNITS = {
+    "input": "input_mtok",
+    "output": "output_mtok",
+    "cached": "cache_read_mtok",
+    "written": "cache_write_mtok",
+    "written_1h": "cache_write_1h_mtok",
+    "reasoning": "output_reasoning_mtok",
+    "audio_input": "input_audio_mtok",
+    "audio_output": "output_audio_mtok",
+    "image_output": "output_image_mtok",
+}
+"""Our words for the units of the public list."""
+_KNOWN = frozenset(
+    {
+        *_UNITS.values(), "requests_kcount", "cache_audio_read_mtok", "cache_image_read_mtok", "web_searches_kcount",
+        "storage_searches_kcount",
+    }
+)  # fmt: skip
+"""Units that hide no cost: cheaper than what they are counted as, or of tools that are not taken from callers."""
 
 
 def _rates(kinds: Mapping[str, Any], tokens: int) -> dict[str, Any]:
-    """Return the list's rates for a call that is given so many tokens; what has none is left out."""
+    """Return the list's rates for a call that is given so many tokens."""
     found = {}
     for kind, rate in kinds.items():
-        if rate is not None:
-            reached = [tier for tier in getattr(rate, "tiers", ()) if tier.start < tokens]
-            found[kind] = max(reached, key=lambda tier: tier.start).price if reached else getattr(rate, "base", rate)
+        reached = [tier for tier in getattr(rate, "tiers", ()) if tier.start < tokens]
+        found[kind] = max(reached, key=lambda tier: tier.start).price if reached else getattr(rate, "base", rate)
     return found
 
 
@@ -245,12 +318,3 @@ def _tiered(price: Any, tokens: Tokens) -> int | None:
     except (LookupError, ValueError):
         return None
     return -int(-(total * 10**9) // 1)
-
-
-def _other_parts(body: Mapping[str, Any]) -> list[Any]:
-    found = []
-    for message in body.get("messages") or ():
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, list):
-            found += [part for part in content if not (isinstance(part, dict) and part.get("type") == "text")]
-    return found

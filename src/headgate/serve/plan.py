@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from headgate.kernel import Exhausted, HeadgateError, Passage
-from headgate.models import Price, bound_tokens, dearest, output_limit
+from headgate.models import Price, Reach, dearest, lacking, output_limit, reach_of
 
 from .asking.carried import carried
 from .asking.context import Fitted, fit, in_context
@@ -58,13 +59,13 @@ async def prepare(journey: Journey, to: Destination, prompt: Prompt, found: tupl
     units = {limit.unit for limit in limits}
     capped = "cost" in units
     per_request = journey.snapshot.contract.per_request
-    most = bound_tokens(body) if units or per_request is not None else (0, 0)
-    asked = _Asked(body, most, "tokens" in units, capped or per_request is not None)
+    reach = reach_of(body) if units or per_request is not None else None
+    asked = _Asked(body, reach, "tokens" in units, capped or per_request is not None)
     targets = journey.runtime.targets or Targets(journey.monotonic)
     for link in _ordered(journey, chain):
         _choose(journey, plan, link, (asked, targets))
-    if not plan.choices and capped and plan.attempts[-1]["error"] == "budget_unbounded":
-        raise TurnedAway(_unbounded(plan.attempts[-1]["target"]))
+    if not plan.choices and limits and plan.attempts[-1]["error"] == "budget_unbounded":
+        raise TurnedAway(_unbounded(plan.attempts[-1], reach))
     await reserve(journey, plan, limits)
     return plan
 
@@ -108,13 +109,13 @@ def _ordered(journey: Journey, chain: Chain) -> tuple[Link, ...]:
 
 
 class _Asked(Struct, frozen=True, gc=False):
-    """What every target of a plan is asked. most: the tokens, given and got, that one call of it can use.
+    """What every target of a plan is asked. reach: how far one call can go; None where no limit asks.
 
     counted: whether a limit counts tokens. priced: whether it must be known what a call costs.
     """
 
     body: Mapping[str, Any]
-    most: tuple[int, int]
+    reach: Reach | None
     counted: bool
     priced: bool
 
@@ -133,36 +134,61 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[_Asked, Targe
         code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
         plan.attempts.append({"target": target, "error": code})
         return
-    body, most, tokens = asked.body, 0, sum(asked.most) if asked.counted else 0
+    choice = Choice(link, targets.of(target), provider, model, price, asked.body, 0)
+    if asked.reach is not None:
+        bounded = _bounded(journey, asked, choice, asked.reach)
+        if isinstance(bounded, dict):
+            plan.attempts.append({"target": target, **bounded})
+            return
+        choice = bounded
+    plan.choices.append(choice)
+
+
+def _bounded(journey: Journey, asked: _Asked, choice: Choice, reach: Reach) -> Choice | dict[str, Any]:
+    """Return the choice with what it can use at most, clamped if it must be; or why it can not be asked."""
+    price = choice.price
+    if beside := getattr(choice.provider, "defaults", None):
+        reach = reach_of({**beside, **asked.body})
+    most, tokens = 0, reach.tokens(price.context if price else None) if asked.counted else 0
     if asked.priced:
-        if price is None:
-            plan.attempts.append({"target": target, "error": "budget_unbounded"})
-            return
-        most = dearest(price, *asked.most)
-    per_request = journey.snapshot.contract.per_request
+        lacks = "price" if price is None else lacking(price, reach)
+        if price is None or lacks:
+            return {"error": "budget_unbounded", "lacks": lacks}
+        most = dearest(price, reach)
+    if tokens is None:
+        return {"error": "budget_unbounded", "lacks": "context"}
+    per_request, body = journey.snapshot.contract.per_request, asked.body
     if price is not None and per_request is not None and most > per_request:
-        clamped = _clamped(price, body, most - per_request)
-        if clamped is None:
-            plan.attempts.append({"target": target, "error": "cost_per_request"})
-            return
-        body, most = clamped, per_request
-        tokens = sum(bound_tokens(body)) if tokens else 0
-    plan.choices.append(Choice(link, targets.of(target), provider, model, price, body, most, tokens))
+        less = _less(price, reach, most - per_request)
+        limit = output_limit(body) - less
+        if not less or limit < _LEAST_OUTPUT:
+            return {"error": "cost_per_request"}
+        body, most, reach = {**body, "max_tokens": limit}, per_request, reach.shorter(less)
+        tokens = max(0, tokens - less * reach.choices)
+    return replace(choice, body=body, most=most, tokens=tokens, reach=reach)
 
 
-def _clamped(price: Price, body: Mapping[str, Any], over: int) -> Mapping[str, Any] | None:
-    """Return the body with its output clamped so that one call costs `over` nano-dollars less; None when it cannot."""
-    choices = body.get("n")
-    a_token = price.most[1] * (choices if isinstance(choices, int) else 1)
-    if a_token <= 0:
-        return None
-    limit = output_limit(body) - -(-over * 1_000_000 // a_token) - 1
-    return {**body, "max_tokens": limit} if limit >= _LEAST_OUTPUT else None
+def _less(price: Price, reach: Reach, over: int) -> int:
+    """Return by how many tokens to shorten an answer so that one call costs `over` nano-dollars less; 0 if by none."""
+    a_token = price.most[1] * reach.choices
+    return -(-over * 1_000_000 // a_token) + 1 if a_token > 0 else 0
 
 
-def _unbounded(target: str) -> Exhausted:
-    return Exhausted(
-        f"{target} has no known price, so a budget cannot be kept",
-        "add price: {input: $…, output: $…} to its provider in headgate.yaml",
-        code="budget_unbounded",
-    )
+_LACKS = {
+    "price": ("has no known price", "add price: {input: $…, output: $…} to its provider in headgate.yaml"),
+    "context": (
+        "would be sent {what}, whose tokens nobody can count before",
+        "send text, pictures, WAV or MP3, or write context: … (the most tokens that the model takes) beside its price",
+    ),
+    "audio_input": ("has no known price for audio that it is sent", "write audio_input: $… beside its price"),
+    "audio_output": ("has no known price for audio that it answers in", "write audio_output: $… beside its price"),
+    "image_output": ("has no known price for pictures that it answers in", "write image_output: $… beside its price"),
+}
+
+
+def _unbounded(attempt: Mapping[str, Any], reach: Reach | None) -> Exhausted:
+    other = ("would answer in {lacks}, which has no price", "leave it out of modalities")
+    why, hint = _LACKS.get(attempt["lacks"], other)
+    what = reach.whole if reach and reach.whole else "files"
+    told = why.format(what=what, lacks=attempt["lacks"])
+    return Exhausted(f"{attempt['target']} {told}, so a budget cannot be kept", hint, code="budget_unbounded")

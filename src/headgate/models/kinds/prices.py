@@ -5,6 +5,7 @@ Called by the plugin loader, and by `serve` to compile what a release pins.
 prices:
   openai/gpt-5-mini: {input: $0.25, output: $2, cached: $0.025}
   lab/llama: {input: $1, output: $3, tiers: [{above: 128000, input: $2, output: $6}]}
+  lab/voice: {input: $3, output: $10, audio_input: $32, audio_output: $64, context: 128000}
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from headgate.kernel import Corrupt, Draft, InvalidInput, Kind, Source, document
 from headgate.models.facts import TargetName
 from headgate.models.prices import Price, Tier
 
-_RATES = ("input", "output", "cached", "written", "reasoning")
+_RATES = (
+    "input", "output", "cached", "written", "written_1h", "reasoning", "audio_input", "audio_output", "image_output",
+)  # fmt: skip
+_LEFT_OUT = {
+    "written_1h": "twice the input",
+    "reasoning": "as output",
+    "audio_input": "not known",
+    "audio_output": "not known",
+    "image_output": "not known",
+}
 
 
 class PriceList(BaseModel):
@@ -64,6 +74,12 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def _changes(target: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     yield from _rates(f"of {target}", old, new)
+    if old.get("request") != new.get("request"):
+        was, now = (_usd(price.get("request", "$0")) for price in (old, new))
+        yield f"a request to {target} {was} → {now} beside its tokens"
+    if old.get("context") != new.get("context"):
+        was, now = (price.get("context", "not known") for price in (old, new))
+        yield f"the context of {target} {was} → {now} tokens"
     before, after = (dict((tier["above"], tier) for tier in price.get("tiers", ())) for price in (old, new))
     for above in sorted(before.keys() | after.keys()):
         beyond = f"of {target} above {above} tokens"
@@ -78,7 +94,7 @@ def _changes(target: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Ite
 def _rates(what: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for name in _RATES:
         if old.get(name) != new.get(name):
-            base = "as output" if name == "reasoning" else "as input"
+            base = _LEFT_OUT.get(name, "as input")
             was, now = (_usd(price[name]) if name in price else base for price in (old, new))
             yield f"{name} {what} {was} → {now} per million"
 

@@ -35,6 +35,7 @@ class Anthropic:
         self.name = name
         self._options = options
         self._host = Host(name, options)
+        self.defaults = options.defaults
         headers = {"anthropic-version": _VERSION}
         if self._host.secret:
             headers["x-api-key"] = self._host.secret

@@ -45,6 +45,7 @@ class Bedrock:
             options = options.model_copy(update={"base_url": f"https://bedrock-runtime.{options.region}.amazonaws.com"})
         self._options = options
         self._host = Host(name, options)
+        self.defaults = options.defaults
         self._credentials: Any = None
         self.transport = self._host.transport(
             {"Authorization": f"Bearer {self._host.secret}"} if self._host.secret else {}

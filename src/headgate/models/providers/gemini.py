@@ -32,6 +32,7 @@ class Gemini:
         self.name = name
         self._options = options
         self._host = Host(name, options)
+        self.defaults = options.defaults
         # In a header, not in the URL as the documentation also allows: URLs end up in logs.
         self.transport = self._host.transport({"x-goog-api-key": self._host.secret} if self._host.secret else {})
 

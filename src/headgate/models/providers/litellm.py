@@ -59,6 +59,7 @@ class LiteLLM:
     def __init__(self, name: str, options: Options) -> None:
         self.name = name
         self._options = options
+        self.defaults = options.defaults
         self._secret = options.key.get_secret_value() if options.key else ""
         if importlib.util.find_spec("litellm") is None:
             raise plugins.missing("litellm", f"the provider {name!r}")

@@ -58,6 +58,7 @@ class OpenAI:
         self.name = name
         self._options = options
         self._host = Host(name, options)
+        self.defaults = options.defaults
         self._quirks = quirks_of(options.base_url, options.quirks)
         self._limit_key = options.limit_key or self._quirks.limit_key
         self.transport = self._host.transport(self._quirks.headers(self._host.secret))

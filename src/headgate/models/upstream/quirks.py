@@ -95,7 +95,7 @@ TABLE = (
     Quirks("fireworks", ("api.fireworks.ai",)),
     Quirks("deepseek", ("api.deepseek.com",)),
     Quirks("openrouter", ("openrouter.ai",)),
-    Quirks("xai", ("api.x.ai",)),
+    Quirks("xai", ("api.x.ai",), "max_completion_tokens"),
     Quirks("perplexity", ("api.perplexity.ai",), usage=False),
     Quirks("ollama", ("ollama.com",), hosted=False),
     Quirks("vllm", hosted=False),

@@ -15,7 +15,7 @@ import msgspec
 
 from headgate.kernel import Usage
 from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.prices import output_limit
+from headgate.models.reach import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.turns import (

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.prices import output_limit
+from headgate.models.reach import output_limit
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.frames import FrameParser
 from headgate.models.upstream.marks import HINTS

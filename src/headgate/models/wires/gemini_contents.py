@@ -13,7 +13,7 @@ import msgspec
 
 from headgate.kernel import new_id
 from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.prices import output_limit
+from headgate.models.reach import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import broken_answer, failure, refused
 from headgate.models.upstream.marks import HINTS, effort_of
@@ -65,6 +65,7 @@ _CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "tool": "ANY"}
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 """What Google's own OpenAI layer makes of an effort for models that take a budget of thoughts (2.5 and before)."""
 _LEVELS = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high"}
+_KINDS = {"AUDIO": "audio_tokens", "IMAGE": "image_tokens"}
 _KNOWN = frozenset({"candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId"})
 _CANDIDATE = frozenset({"content", "finishReason", "index"})
 _OWN_IDS = "gemini"
@@ -324,8 +325,21 @@ def _usage(raw: Mapping[str, Any]) -> dict[str, Any]:
     thought = counted(raw.get("thoughtsTokenCount"))
     got = counted(raw.get("candidatesTokenCount")) + thought
     found = {**raw, "prompt_tokens": given, "completion_tokens": got, "total_tokens": given + got}
-    found["prompt_tokens_details"] = {"cached_tokens": counted(raw.get("cachedContentTokenCount"))}
-    return found | {"completion_tokens_details": {"reasoning_tokens": thought}}
+    found["prompt_tokens_details"] = {"cached_tokens": counted(raw.get("cachedContentTokenCount"))} | _of_kinds(
+        raw.get("promptTokensDetails")
+    )
+    said = {"reasoning_tokens": thought} | _of_kinds(raw.get("candidatesTokensDetails"))
+    return found | {"completion_tokens_details": said}
+
+
+def _of_kinds(details: Any) -> dict[str, int]:
+    """Return how many of the tokens are audio or pictures, which may have prices of their own."""
+    found: dict[str, int] = {}
+    for one in details if isinstance(details, list) else ():
+        name = _KINDS.get(str(one.get("modality"))) if isinstance(one, dict) else None
+        if name and (count := counted(one.get("tokenCount"))):
+            found[name] = found.get(name, 0) + count
+    return found
 
 
 class GeminiContents:

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from headgate.kernel import Usage
 from headgate.models.call import Call, Delta, End, ProviderError
-from headgate.models.prices import output_limit
+from headgate.models.reach import output_limit
 from headgate.models.sse import EventParser
 from headgate.models.upstream.failures import failure
 
@@ -217,7 +217,9 @@ def usage_of(data: Any, call: Call, text: str) -> Usage:
     if isinstance(data, dict):
         counts = [data.get("prompt_tokens"), data.get("completion_tokens", 0)]
         if all(isinstance(count, int) and 0 <= count < 2**40 for count in counts):
-            return Usage(int(counts[0] or 0), int(counts[1] or 0))
+            given, got = int(counts[0] or 0), int(counts[1] or 0)
+            # xAI, and Gemini's own layer of this wire, count what was thought in the total only.
+            return Usage(given, max(got, counted(data.get("total_tokens")) - given))
     messages = call.body.get("messages") or []
     return Usage(-(-sum(len(str(message)) for message in messages) // 4), -(-len(text) // 4), estimated=True)
 

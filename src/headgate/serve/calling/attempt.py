@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from headgate.kernel import HeadgateError, Passage, Usage
 from headgate.measure import find_pii, find_secrets, mask
-from headgate.models import Call, Delta, End, Price, Provider, ProviderError, bound_tokens, cost, joined
+from headgate.models import Call, Delta, End, Price, Provider, ProviderError, Reach, cost, joined
 from headgate.serve.journey import Journey
 
 from .breaker import Admission, Outcome
@@ -36,7 +36,8 @@ _HEALTHY = frozenset({"content_filter", "provider_rejected", "provider_rate_limi
 class Choice(Struct, frozen=True, gc=False):
     """One target of a chain, resolved and priced, with the body that it is sent. most: what one try can cost, nano.
 
-    tokens: what one try can use at most, given and got; 0 where nothing counts them.
+    tokens: what one try can use at most, given and got; 0 where nothing counts them. reach: what both come from; None
+    where no limit asks.
     """
 
     link: Link
@@ -47,6 +48,7 @@ class Choice(Struct, frozen=True, gc=False):
     body: Mapping[str, Any]
     most: int
     tokens: int = 0
+    reach: Reach | None = None
 
 
 class Plan(Struct, eq=False):
@@ -197,9 +199,9 @@ class Attempt:
 
     def _count(self, used: Usage, spent: int) -> None:
         """Let limits count the most that a call can have used of which nobody said what it used."""
-        journey, most = self.journey, sum(bound_tokens(self.choice.body))
-        journey.unreported_nano += max(0, self.choice.most - spent)
-        journey.unreported_tokens += max(0, most - used.input_tokens - used.output_tokens)
+        journey, choice = self.journey, self.choice
+        journey.unreported_nano += max(0, choice.most - spent)
+        journey.unreported_tokens += max(0, choice.tokens - used.input_tokens - used.output_tokens)
 
     def _noted(self, problem: ProviderError) -> ProviderError:
         """Keep what went wrong: our code and the upstream's status. Its words, which may quote the prompt, are kept

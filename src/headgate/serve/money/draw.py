@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from headgate.kernel import Exhausted, Scoped, Unit
-from headgate.models import bound, bound_tokens, output_limit
+from headgate.models import dearest, output_limit
 from headgate.serve.budget import Purse
 from headgate.serve.calling.attempt import Choice, Plan
 from headgate.serve.journey import Journey, TurnedAway
@@ -137,9 +137,11 @@ def _shorter(plan: Plan, problem: Spent) -> bool:
         return False
     for index, choice in enumerate(plan.choices):
         body = {**choice.body, "max_tokens": limits[index] - less}
-        most = bound(choice.price, body) if choice.most else 0
-        tokens = sum(bound_tokens(body)) if choice.tokens else 0
-        plan.choices[index] = replace(choice, body=body, most=most, tokens=tokens)
+        assert choice.reach is not None
+        reach = choice.reach.shorter(less)
+        most = dearest(choice.price, reach) if choice.price and choice.most else 0
+        tokens = max(0, choice.tokens - less * reach.choices)
+        plan.choices[index] = replace(choice, body=body, most=most, tokens=tokens, reach=reach)
     return True
 
 
