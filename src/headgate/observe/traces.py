@@ -168,12 +168,10 @@ def find_record(spans: Spans, project: str, trace_id: str) -> RequestRecord:
         record = spans.get(project, trace_id.lower())
     if record is None:
         some = _FEWEST <= len(trace_id) < _ALL
-        raise NotFound(
-            f"no trace, or more than one, begins with {trace_id}" if some else f"there is no trace {trace_id[:_ALL]}",
-            "give more of its digits: `headgate trace list` shows enough"
-            if some
-            else f"list them with headgate trace list; {_FEWEST} digits will do",
+        found = (
+            f"no trace, or more than one, begins with {trace_id}" if some else f"there is no trace {trace_id[:_ALL]}"
         )
+        raise NotFound(found, "headgate trace list shows enough of its digits")
     return record
 
 
