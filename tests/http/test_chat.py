@@ -169,29 +169,6 @@ def test_a_misspelt_app_names_the_nearest(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "meant", "says"),
-    [
-        ("/chat/completions", "/v1/chat/completions", "end the client's base URL with /v1"),
-        ("/openai/v1/responses/", "/v1/responses", "end the client's base URL with /v1"),
-        ("/models", "/v1/models", "end the client's base URL with /v1"),
-        ("/v1/v1/messages", "/v1/messages", "leave /v1 out of the base URL"),
-    ],
-)
-def test_a_wrong_base_url_is_told_in_the_words_of_its_wire(server: Any, path: str, meant: str, says: str) -> None:
-    status, body, _ = server.request("POST", path, server.chat())
-    assert status == 404
-    assert body["error"]["message"] == f"there is nothing at {path} ({meant} is: {says})"
-    assert (body.get("type") == "error") is (meant == "/v1/messages"), "Anthropic's envelope is Anthropic's alone"
-
-
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/files", "/v2x"])
-def test_what_is_not_there_names_what_is(server: Any, path: str) -> None:
-    status, body, _ = server.request("POST", path, {})
-    assert status == 404
-    assert "/v1/chat/completions, /v1/embeddings" in str(body)
-
-
-@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/chat/completions", {"model": LONG}), ("/v1/chat/completions", {"model": f"support@{LONG}"}),

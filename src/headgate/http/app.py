@@ -20,7 +20,7 @@ from .callers import Door
 from .chat import COUNT, Chat
 from .embeddings import PATH as EMBEDDINGS
 from .embeddings import Embeddings
-from .exchange import Exchange, Gone, Nowhere, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
+from .exchange import Exchange, Gone, Receive, Scope, Send, TraceIds, WrongMethod, encode, error_headers
 from .guardrails import PATH as CHECKS
 from .guardrails import Guardrails
 from .inference import PATHS, Invocations, OpenInference, Scoring, inference_error, mlflow_error
@@ -30,6 +30,7 @@ from .meters import CONTENT_TYPE, Meters
 from .models import PATH as LISTED
 from .models import Models
 from .otlp import Otlp
+from .paths import Nowhere, tidied
 
 log = logging.getLogger("headgate.http")
 _CLIENT_LEFT = 499
@@ -115,7 +116,7 @@ class App:
         began = time.perf_counter()
         try:
             self.door.check_host(exchange.headers)
-            method, route = self.routes.get(exchange.path) or (exchange.method, self._elsewhere)
+            method, route = self.routes.get(exchange.path) or self._untidy(exchange)
             if exchange.method != method and not (exchange.method == "HEAD" and method == "GET"):
                 raise WrongMethod(exchange.path, method)
             await route(exchange)
@@ -133,6 +134,11 @@ class App:
         if self.writer is not None and self.writer.requests:
             self.gateway.afterwards(self._tell, exchange, time.time(), time.perf_counter() - began)
 
+    def _untidy(self, exchange: Exchange) -> tuple[str, Route]:
+        """Return what is at a path with a slash too many at its end, else what looks elsewhere."""
+        exchange.path = tidied(exchange.path, self.routes)
+        return self.routes.get(exchange.path) or (exchange.method, self._elsewhere)
+
     async def _elsewhere(self, exchange: Exchange) -> None:
         """Answer at a path that has a part which is a name."""
         self.gateway.afterwards.catch_up()
@@ -145,7 +151,7 @@ class App:
         elif self.pages is not None and self.pages.owns(exchange.path, exchange.headers.get("accept", "")):
             await self._page(exchange, self.pages)
         else:
-            raise Nowhere(exchange.path, self.routes)
+            raise Nowhere(exchange.path, self.routes, exchange.base)
 
     async def _page(self, exchange: Exchange, pages: Pages) -> None:
         """Let the pages answer: they find out who visits from a cookie, or from what the door says of the caller."""

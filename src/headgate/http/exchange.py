@@ -6,14 +6,15 @@ Bodies are bounded while they are read; what is sent is counted for the log. No 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from headgate.kernel import HeadgateError, InvalidInput, NotFound, Standing, new_trace_id
+from headgate.kernel import HeadgateError, InvalidInput, Standing, new_trace_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,13 +24,11 @@ Headers = Sequence[tuple[bytes, bytes]]
 encode = msgspec.json.Encoder().encode
 _JSON = b"application/json"
 _PLAIN = "identity"
-_VERSION = "/v1/"
-_RECEIVED = "/v1/traces"
-"""Not what somebody means who asks for `/traces`, which is a page."""
 _NAMED_TWICE = "/v1/messages"
 """Where clients read a request's id in `request-id`, as Anthropic's do."""
 _LONG_S = 60
 """Seconds after which a client had better hear of an error than wait by itself."""
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _HEX = frozenset("0123456789abcdef")
 _SEEN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
 
@@ -62,19 +61,6 @@ class WrongMethod(InvalidInput):
     def __init__(self, what: str, allowed: str) -> None:
         super().__init__(f"{what} takes {allowed}")
         self.allowed = allowed
-
-
-class Nowhere(NotFound):
-    """Nothing is at the path. `meant` is the path of a wire that it ends with: a base URL with or without `/v1`."""
-
-    def __init__(self, path: str, known: Collection[str]) -> None:
-        self.meant = meant_by(path, known)
-        base = "end the client's base URL with /v1" if self.meant != _NAMED_TWICE else "leave /v1 out of the base URL"
-        there = ", ".join(sorted(at for at in known if at.startswith(_VERSION)))
-        super().__init__(
-            f"there is nothing at {path[:200]}",
-            f"{self.meant} is: {base}" if self.meant else f"there is {there}; /api/openapi.json lists the operations",
-        )
 
 
 class TooLarge(InvalidInput):
@@ -123,6 +109,14 @@ class Exchange:
         if not self._request_id:
             self._request_id = str(self.facts.get("trace") or new_trace_id())
         return self._request_id
+
+    @property
+    def base(self) -> str:
+        """The address by which the client reached this server, as far as it told; not to be trusted."""
+        proxied = self.headers.get("x-forwarded-proto", "") == "https"
+        scheme = "https" if proxied else self.scope.get("scheme", "http")
+        host = self.headers.get("host", "")
+        return f"{scheme}://{host}" if _HOST.fullmatch(host) else "http://host:port"
 
     @property
     def peer(self) -> str:
@@ -273,13 +267,3 @@ def _until(seconds: float) -> bytes:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"the body is larger than {limit // 2**20} MiB", "send less at once")
-
-
-def meant_by(path: str, known: Iterable[str]) -> str:
-    """Return the one of our `/v1` paths that a wrong path ends with, whatever stands before it; empty when none does.
-
-    `/chat/completions`, `/openai/v1/chat/completions` and `/v1/v1/messages` are what a wrong base URL makes of them.
-    """
-    ends = path.rstrip("/")
-    ours = (at for at in known if at.startswith(_VERSION) and at != _RECEIVED)
-    return next((at for at in ours if ends.endswith(at.removeprefix("/v1"))), "")

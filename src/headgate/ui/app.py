@@ -63,7 +63,8 @@ class Pages:
 
     def owns(self, path: str, accept: str) -> bool:
         """Whether a path is a page's or a file of theirs; of what is nobody's, whether a person asks for it."""
-        return path.split("/", 2)[1] in self.names or accept.startswith("text/html")
+        ours = path.split("/", 2)[1] in self.names and not path.startswith("//")
+        return ours or accept.startswith("text/html")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def sealed(message: Any) -> None:
