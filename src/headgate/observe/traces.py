@@ -168,10 +168,8 @@ def find_record(spans: Spans, project: str, trace_id: str) -> RequestRecord:
         record = spans.get(project, trace_id.lower())
     if record is None:
         some = _FEWEST <= len(trace_id) < _ALL
-        found = (
-            f"no trace, or more than one, begins with {trace_id}" if some else f"there is no trace {trace_id[:_ALL]}"
-        )
-        raise NotFound(found, "headgate trace list shows enough of its digits")
+        found = "no trace, or more than one, begins with" if some else "there is no trace"
+        raise NotFound(f"{found} {trace_id[:_ALL]}", "headgate trace list shows enough of its digits")
     return record
 
 
