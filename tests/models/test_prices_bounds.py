@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.kernel import Usage
-from headgate.models import Call, Price, Reach, bound, cost, dearest, lacking, reach_of
+from headgate.models import Call, Price, ProviderError, Reach, bound, cost, dearest, lacking, reach_of
 from headgate.models.prices import known_price
 from headgate.models.wires import anthropic_messages, gemini_contents, openai_chat
 
@@ -300,3 +300,13 @@ def test_wires_tell_what_was_heard_spoken_and_kept_for_an_hour() -> None:
 def test_what_only_the_total_counts_is_output(counts: dict[str, Any], output: int) -> None:
     call = Call("m", {"messages": []})
     assert openai_chat.usage_of({"prompt_tokens": 10, **counts}, call, "") == Usage(10, output)
+
+
+@pytest.mark.parametrize(("edit", "sent"), [("compact_20260112", False), ("clear_thinking_20251015", True)])
+def test_a_caller_cannot_have_a_conversation_compacted(edit: str, sent: bool) -> None:
+    asked = Call("m", {**body(), "context_management": {"edits": [{"type": edit}]}})
+    if sent:
+        assert anthropic_messages.encode_request(asked)["context_management"] == asked.body["context_management"]
+    else:
+        with pytest.raises(ProviderError, match="compact"):
+            anthropic_messages.encode_request(asked)

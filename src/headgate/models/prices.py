@@ -81,16 +81,17 @@ class Price(Rates):
         return max(heard, self.most[0]), max(spoken, self.most[1])
 
     @cached_property
-    def detailed(self) -> bool:
-        """Whether some tokens of input, or of output, cost something else than the rest."""
-        return any(getattr(one, name) is not None for one in self._each for name in _DETAILS)
+    def detailed(self) -> tuple[bool, bool]:
+        """Whether some tokens of input, and of output, cost something else than the rest."""
+        given, got = (any(getattr(one, kind) is not None for one in self._each for kind in kinds) for kinds in _DETAILS)
+        return given, got
 
     @cached_property
     def free(self) -> bool:
         return self.most == (0, 0) and not self.request
 
 
-_DETAILS = ("cached", "written", "written_1h", "reasoning", "audio_input", "audio_output", "image_output")
+_DETAILS = ("cached", "written", "written_1h", "audio_input"), ("reasoning", "audio_output", "image_output")
 
 
 FREE = Price(input=0, output=0)
@@ -109,8 +110,10 @@ def cost(price: Price | None, usage: Usage, reported: Any = None) -> int:
         reached = [tier for tier in price.tiers if usage.input_tokens > tier.above]
         rates = max(reached, key=lambda tier: tier.above) if reached else price
     total = usage.input_tokens * rates.input + usage.output_tokens * rates.output
-    if isinstance(reported, Mapping) and (price.detailed or "cache_creation" in reported):
-        total += _more_given(rates, usage, reported) + _more_got(rates, usage, reported)
+    if isinstance(reported, Mapping):
+        given, got = price.detailed
+        total += _more_given(rates, usage, reported) if given or "cache_creation" in reported else 0
+        total += _more_got(rates, usage, reported) if got else 0
     if price.request and (usage.input_tokens or usage.output_tokens):
         total += price.request * 1_000_000
     return -(-total // 1_000_000)
@@ -125,8 +128,10 @@ def _more_given(rates: Rates, usage: Usage, reported: Mapping[str, Any]) -> int:
         more += heard * (rates.audio_input - rates.input)
     cached = min(_count(details, "cached_tokens"), left)
     written = min(_count(details, "cache_write_tokens"), left - cached)
-    hour = min(_count(reported.get("cache_creation"), "ephemeral_1h_input_tokens"), written)
-    more += hour * (rates.hourly - rates.input)
+    hour = 0
+    if written and "cache_creation" in reported:
+        hour = min(_count(reported["cache_creation"], "ephemeral_1h_input_tokens"), written)
+        more += hour * (rates.hourly - rates.input)
     more += 0 if rates.cached is None else cached * (rates.cached - rates.input)
     return more + (0 if rates.written is None else (written - hour) * (rates.written - rates.input))
 

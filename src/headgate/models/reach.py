@@ -28,6 +28,13 @@ _AUDIO_BYTES = 1_000
 """The fewest bytes of a second of MP3, and of WAV as we take it; models make 10 to 50 tokens of a second."""
 _LIMIT_KEYS = ("max_completion_tokens", "max_tokens")
 _COUNTED = frozenset({"text", "refusal", "thinking", "redacted_thinking"})
+_PLAIN = frozenset(
+    {
+        "messages", "model", "stream", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed",
+        "n", "presence_penalty", "frequency_penalty", "reasoning_effort",
+    }
+)  # fmt: skip
+"""Fields that are no more than their bytes; a body that has no others needs no closer look."""
 _FILMS = ("youtube.com", "youtu.be", "googleapis.com", "gs://")
 """Places that Gemini reads whatever they hold, pictures or not."""
 _MP3 = ("SUQz", "//", "/+")
@@ -70,7 +77,19 @@ def reach_of(body: Mapping[str, Any]) -> Reach:
     The trap: it holds for providers that send the limit of `output_limit`, as ours do.
     """
     encoded = _encode(body)
-    given, heard, whole = len(encoded) + _UNSEEN, 0, ""
+    given, got, choices = len(encoded) + _UNSEEN, output_limit(body), body.get("n")
+    choices = choices if isinstance(choices, int) and choices > 1 else 1
+    plain = _PLAIN.issuperset(body)
+    for message in body.get("messages") or ():
+        if not (isinstance(message, dict) and len(message) == 2 and isinstance(message.get("content"), str)):
+            plain = False
+            break
+    return Reach(given, got * choices, choices) if plain else _looked_at(body, encoded, Reach(given, got, choices))
+
+
+def _looked_at(body: Mapping[str, Any], encoded: bytes, plain: Reach) -> Reach:
+    """Return how far a call goes that holds more than plain messages and numbers."""
+    given, got, heard, whole = plain.given, plain.got, 0, ""
     for message in body.get("messages") or ():
         content = message.get("content") if isinstance(message, dict) else None
         for part in content if isinstance(content, list) else ():
@@ -80,15 +99,10 @@ def reach_of(body: Mapping[str, Any]) -> Reach:
             given, heard, whole = given + more, heard + sound, whole or name
     if "tools" in body or "functions" in body:
         given += _TOOLS
-    got, choices = output_limit(body), body.get("n")
     if "prediction" in body:
         got += len(_encode(body["prediction"]))
-    choices = choices if isinstance(choices, int) and choices > 1 else 1
-    forms: tuple[str, ...] = ()
-    if b'"audio"' in encoded or "modalities" in body:
-        forms = _forms(body)
-        whole = whole or _said_before(body)
-    return Reach(given, got * choices, choices, heard, forms, b'"1h"' in encoded, whole)
+    whole = whole or _said_before(body)
+    return Reach(given, got * plain.choices, plain.choices, heard, _forms(body), b'"1h"' in encoded, whole)
 
 
 def output_limit(body: Mapping[str, Any]) -> int:

@@ -73,6 +73,9 @@ def encode_request(call: Call, defaults: Mapping[str, Any] | None = None) -> dic
 def _encoded(call: Call, defaults: Mapping[str, Any]) -> dict[str, Any]:
     if costly := sorted(_COSTLY & call.body.keys()):
         raise refused(f"{_WHO} may not be sent {', '.join(costly)} by a caller", "set it in the provider's defaults")
+    if "context_management" in call.body and b'"compact' in msgspec.json.encode(call.body["context_management"]):
+        # It is a second call of the model, whose tokens the usage of the first does not hold.
+        raise refused(f"{_WHO} may not be told to compact a conversation by a caller", "shorten messages instead")
     asked = {**defaults, **call.body}
     one_answer(asked, _WHO)
     body = {key: value for key, value in asked.items() if key not in _TRANSLATED | _HINTS | OURS}
