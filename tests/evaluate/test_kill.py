@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 from sqlalchemy import select
+from tests import forked
 
 from headgate import artifacts
 from headgate.release import parse_suites
@@ -69,15 +69,29 @@ def _wait_for(url: str) -> None:
     raise AssertionError(f"{url} does not answer")
 
 
-def start(world: Any, data: Path, pins: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(Path(__file__).parent / "killable.py"), str(world.root), str(data)]
-    return subprocess.Popen([*command, world.create(), pins], stdout=subprocess.PIPE, text=True)
+@pytest.fixture
+def origin() -> Iterator[forked.Origin]:
+    with forked.forking("headgate.evaluate", "headgate.release", "headgate.models") as found:
+        yield found
 
 
-def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    return dict(json.loads(out.splitlines()[-1]))
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation of one release, run by as many processes as are needed."""
+
+    origin: forked.Origin
+    world: Any
+    pins: str
+
+    def start(self, data: Path) -> forked.Process:
+        words = (str(self.world.root), str(data), self.world.create(), self.pins)
+        return self.origin.start(forked.FILE, str(Path(__file__).with_name("killable.py")), *words)
+
+    def finish(self, data: Path) -> dict[str, Any]:
+        process = self.start(data)
+        said = process.communicate()
+        assert process.wait() == 0
+        return dict(json.loads(said.splitlines()[-1]))
 
 
 def asked(scenario: str) -> str:
@@ -108,7 +122,9 @@ def copy(world: Any, data: Path, pins: list[dict[str, str]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_ten_kills_cost_nothing_that_was_recorded(world: Any, bill: Bill, tmp_path: Path) -> None:
+def test_ten_kills_cost_nothing_that_was_recorded(
+    world: Any, bill: Bill, tmp_path: Path, origin: forked.Origin
+) -> None:
     provider = f"  bot: {{type: openai, base_url: '{bill.url}', price: {{input: $1, output: $1}}}}"
     lines = (world.root / "headgate.yaml").read_text().splitlines()
     world.write("headgate.yaml", "\n".join([*lines[:3], provider, *lines[4:]]) + "\n")
@@ -122,7 +138,8 @@ def test_ten_kills_cost_nothing_that_was_recorded(world: Any, bill: Bill, tmp_pa
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     for data in (killed, whole):
         copy(world, data, pins)
-    expected = finish(start(world, whole, json.dumps(pins)))
+    evaluation = Evaluation(origin, world, json.dumps(pins))
+    expected = evaluation.finish(whole)
     unkilled = len(bill.requests())
     assert unkilled == CASES
 
@@ -130,17 +147,17 @@ def test_ten_kills_cost_nothing_that_was_recorded(world: Any, bill: Bill, tmp_pa
     known: dict[str, int] = {}
     for _ in range(KILLS):
         enough = len(bill.requests()) + chance.randint(1, 7)
-        process = start(world, killed, json.dumps(pins))
-        while len(bill.requests()) < enough and process.poll() is None:
+        process = evaluation.start(killed)
+        while len(bill.requests()) < enough and process.runs():
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.05))
-        assert process.poll() is None, "it ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=10)
+        process.kill()
+        process.communicate()
+        assert process.wait() == -9, "it ended before it could be killed"
         time.sleep(0.3)
         for request in recorded(killed):
             known.setdefault(request, len(bill.requests()))
-    resumed = finish(start(world, killed, json.dumps(pins)))
+    resumed = evaluation.finish(killed)
 
     paid = bill.requests()
     again = {request for request, at in known.items() if request in paid[at:]}

@@ -5,16 +5,15 @@ from __future__ import annotations
 import http.client
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from tests import forked
 
 from headgate.platform import plain_environment
 from headgate.store import Spans
@@ -23,6 +22,7 @@ ROUNDS = 30
 SENDERS = 4
 SPANS = 50
 Names = list[tuple[str, str]]
+SERVER = ("headgate.cli", "headgate.http", "headgate.ui", "headgate.platform")
 
 
 class Sending:
@@ -80,31 +80,32 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(root: Path) -> tuple[subprocess.Popen[bytes], int]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headgate", "serve", "--port", "0", "--project", str(root)],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=plain_environment(HEADGATE_LOG="off"),
-    )  # fmt: skip
-    assert process.stdout is not None
-    said = process.stdout.readline().decode()
-    return process, int(said.split("http://127.0.0.1:")[1].split()[0])
+@pytest.fixture
+def origin() -> Iterator[forked.Origin]:
+    with forked.forking(*SERVER) as found:
+        yield found
+
+
+def started(origin: forked.Origin, root: Path) -> tuple[forked.Process, int]:
+    words = ("serve", "--port", "0", "--project", str(root))
+    process = origin.start(forked.HEADGATE, *words, environment=plain_environment(HEADGATE_LOG="off"))
+    return process, int(process.stdout.readline().split("http://127.0.0.1:")[1].split()[0])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_every_acknowledged_span_is_there_exactly_once(root: Path) -> None:
+def test_every_acknowledged_span_is_there_exactly_once(root: Path, origin: forked.Origin) -> None:
     sending, moments = Sending(), random.Random(4)
     cut = 0
     for _ in range(ROUNDS):
-        process, port = started(root)
+        process, port = started(origin, root)
         stop = threading.Event()
         threads = [threading.Thread(target=sending.run, args=(port, stop)) for _ in range(SENDERS)]
         for thread in threads:
             thread.start()
         time.sleep(0.02 + moments.random() * 0.4)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
+        process.kill()
+        assert process.wait() == -9
         process.stdout.close()
         stop.set()
         for thread in threads:

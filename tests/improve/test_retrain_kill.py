@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
+from tests import forked
 
 from headgate.store import tables
 
 if TYPE_CHECKING:
     from tests.improve.shop import Shop
 
+KILLABLE = Path(__file__).with_name("killable.py")
 DRONES = [
     f"{pattern} {number}" for number in range(24) for pattern in ("drone gimbal invoice", "propeller invoice hum")
 ]
@@ -52,10 +52,11 @@ def test_killed_after_every_step_it_ends_as_if_nobody_had(shop: Shop, shop_root:
     expected = outcome(other)
     other.close()
 
-    for step in STEPS:
-        command = [sys.executable, str(Path(__file__).parent / "killable.py"), str(shop_root), step]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == -9, (step, done.stderr)
+    with forked.forking("headgate.platform", "headgate.improve") as origin:
+        for step in STEPS:
+            retraining = origin.start(forked.FILE, str(KILLABLE), str(shop_root), step)
+            said = retraining.communicate()
+            assert retraining.wait() == -9, (step, said)
     again = opened(shop_root)
     try:
         assert again.retrain()["state"] == "promoted"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from tests import forked
 from tests.store.recount import recount, shown
 
 from headgate.store import STEPS, Blobs, Records, SpanQuery, Spans, tables
@@ -62,24 +62,28 @@ while True:
 """
 
 
-def killed_at_random(script: str, url: str, turn: int, chance: random.Random) -> list[str]:
+@pytest.fixture(scope="module")
+def origin() -> Iterator[forked.Origin]:
+    with forked.forking("headgate.store", "headgate.kernel") as found:
+        yield found
+
+
+def killed_at_random(origin: forked.Origin, script: str, url: str, turn: int, chance: random.Random) -> list[str]:
     """Run a writer, kill it some time after its first acknowledgement, and return everything it acknowledged."""
-    writer = subprocess.Popen([sys.executable, "-c", script, url, str(turn)], stdout=subprocess.PIPE, text=True)
-    assert writer.stdout is not None
+    writer = origin.start(script, url, str(turn))
     first = writer.stdout.readline()
     time.sleep(chance.random() * 0.15)
     writer.kill()
-    rest, _ = writer.communicate()
-    lines = (first + rest).split("\n")
-    assert writer.returncode == -9
+    lines = (first + writer.communicate()).split("\n")
+    assert writer.wait() == -9
     return [line for line in lines[:-1] if line]
 
 
 @pytest.mark.slow
-def test_acknowledged_records_survive_kills(records: Records) -> None:
+def test_acknowledged_records_survive_kills(records: Records, origin: forked.Origin) -> None:
     chance, acknowledged = random.Random(1), set[str]()
     for turn in range(KILLS):
-        acknowledged.update(killed_at_random(RECORDS, records.url, turn, chance))
+        acknowledged.update(killed_at_random(origin, RECORDS, records.url, turn, chance))
         with records.read() as tx:
             stored = Counter(row["id"][:-1] for row in tx.all(select(tables.project.c.id)))
         assert acknowledged <= set(stored)
@@ -92,10 +96,10 @@ def test_acknowledged_records_survive_kills(records: Records) -> None:
 
 
 @pytest.mark.slow
-def test_acknowledged_spans_survive_kills(spans_url: str) -> None:
+def test_acknowledged_spans_survive_kills(spans_url: str, origin: forked.Origin) -> None:
     chance, acknowledged = random.Random(2), set[str]()
     for turn in range(KILLS):
-        acknowledged.update(killed_at_random(SPANS, spans_url, turn, chance))
+        acknowledged.update(killed_at_random(origin, SPANS, spans_url, turn, chance))
         reader = Spans(spans_url, writer=False)
         stored = Counter(item.trace_id for item in reader.find(SpanQuery("acme", limit=10**6, payload=True)))
         assert shown(reader, "acme", 300) == recount(reader, "acme", 300)
@@ -110,10 +114,10 @@ def test_acknowledged_spans_survive_kills(spans_url: str) -> None:
 
 
 @pytest.mark.slow
-def test_acknowledged_blobs_survive_kills(tmp_path: Path) -> None:
+def test_acknowledged_blobs_survive_kills(tmp_path: Path, origin: forked.Origin) -> None:
     chance, acknowledged = random.Random(3), set[str]()
     for turn in range(KILLS):
-        acknowledged.update(killed_at_random(BLOBS, str(tmp_path), turn, chance))
+        acknowledged.update(killed_at_random(origin, BLOBS, str(tmp_path), turn, chance))
     blobs = Blobs(str(tmp_path))
     assert len(acknowledged) > KILLS
     for digest in acknowledged:
@@ -147,11 +151,11 @@ for sender in range(2):
 
 
 @pytest.mark.slow
-def test_acknowledged_foreign_spans_survive_kills_exactly_once(spans_url: str) -> None:
+def test_acknowledged_foreign_spans_survive_kills_exactly_once(spans_url: str, origin: forked.Origin) -> None:
     """P3; and what they come to, per trace and per bucket, equals a count of them."""
     chance, acknowledged = random.Random(4), set[str]()
     for turn in range(2 * KILLS):
-        acknowledged.update(killed_at_random(RECEIVED, spans_url, turn, chance))
+        acknowledged.update(killed_at_random(origin, RECEIVED, spans_url, turn, chance))
     reader = Spans(spans_url, writer=False)
     traces = reader.find(SpanQuery("acme", limit=10**6))
     stored = Counter[str]()
