@@ -1,5 +1,6 @@
 """Floor 4: guards: scorers with an action, compiled from a policy, over whole texts and over streams."""
 
+from .checking import between_parts
 from .guard import Action, Checker, Finding, Guard, GuardOptions, GuardPlugin, Mode
 from .inspect import Outcome, inspect
 from .memory import Memory, digest
@@ -10,5 +11,5 @@ from .targets import TargetRules
 
 __all__ = [
     "Action", "Checker", "Finding", "Guard", "GuardOptions", "GuardPlugin", "Memory", "Mode", "Nested", "Outcome",
-    "OutputStream", "Policy", "TargetRules", "compile_policy", "digest", "gravest", "inspect",
+    "OutputStream", "Policy", "TargetRules", "between_parts", "compile_policy", "digest", "gravest", "inspect",
 ]  # fmt: skip

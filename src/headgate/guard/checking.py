@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -22,6 +24,8 @@ LIMIT_S = 0.25
 _PART = 32_768
 _OVERLAP = 8_192
 _STUCK = 4
+between_parts: ContextVar[Callable[[], None] | None] = ContextVar("between_parts", default=None)
+"""What is called before each part of a long text, and before each text; what it raises ends the looking."""
 
 
 class Fault(Exception):
@@ -112,8 +116,10 @@ class OnThread:
 
 def _in_parts(checker: Checker, text: str) -> Finding:
     """Check a long text in parts that overlap, so that no single call is long."""
-    worst, spans = NOTHING, list[Found]()
+    worst, spans, pause = NOTHING, list[Found](), between_parts.get()
     for start in range(0, len(text) - _OVERLAP, _PART - _OVERLAP):
+        if pause is not None:
+            pause()
         found = checker.check(text[start : start + _PART])
         spans += [Found(part.start + start, part.end + start, part.type) for part in found.spans]
         if (found.hit, found.value) > (worst.hit, worst.value):

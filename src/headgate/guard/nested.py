@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from headgate.kernel import Verdict
 
+from .checking import between_parts
 from .guard import Guard, Side
 from .inspect import Outcome, inspect
 
@@ -69,6 +70,9 @@ class Nested:
         return value if self.blocked is not None else _with(value, iter(pieces), self._side == "output")
 
     def _inspected(self, text: str) -> str | None:
+        pause = between_parts.get()
+        if pause is not None:
+            pause()
         outcome = inspect(self._guards, text, self._side)
         for verdict in outcome.verdicts:
             held = self.verdicts.get(verdict.guard)

@@ -49,6 +49,11 @@ class OutputStream:
         self.changed = False
         """Whether something that left was masked."""
 
+    @property
+    def size(self) -> int:
+        """How many characters the guards will look at in the end."""
+        return len(self._pending) + sum(map(len, self._heard))
+
     def feed(self, delta: str) -> str:
         """Take a piece of the answer; return what has passed every guard. After a block nothing comes any more."""
         if self.blocked is not None:

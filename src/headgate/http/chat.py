@@ -33,11 +33,12 @@ class Chat:
     async def converse(self, exchange: Exchange) -> None:
         """Answer one request. Raises HeadgateError before anything was sent, Gone when the client left."""
         known = await self._know(exchange)
-        sent = decode_object(await exchange.body(CHAT_LIMIT))
+        content = await exchange.body(CHAT_LIMIT)
+        sent = decode_object(content)
         body = self.edge.decode_request(sent)
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
         session = exchange.headers.get("x-headgate-session", "")[:128]
-        turn = await self.gateway.open(known, body, trace_id, session)
+        turn = await self.gateway.open(known, body, trace_id, session, len(content))
         pin, facts = turn.pin, exchange.facts
         facts["app"], facts["environment"], facts["release"] = pin.app, pin.environment, pin.release[7:19]
         facts["trace"] = trace_id
@@ -81,8 +82,7 @@ class Chat:
 
         async def say(event: Event) -> None:
             opening = b"" if exchange.status else await _opened(exchange, encoder, _headers(turn, None))
-            piece = encoder.text(event.text) if isinstance(event, Text) else encoder.reasoning(event.text)
-            await exchange.write(opening + piece, more=True)
+            await exchange.write(opening + _piece(encoder, event), more=True)
 
         answer = await turn.answer(say)
         self.gateway.afterwards(self._count, exchange, turn, answer)
@@ -99,6 +99,12 @@ class Chat:
         self.meters.answered(turn.pin.counted, turn.pin.environment, answer)
         facts = exchange.facts
         facts["outcome"], facts["route"], facts["cost_nano"] = answer.status, answer.route, answer.cost_nano
+
+
+def _piece(encoder: StreamEncoder, event: Event) -> bytes:
+    if isinstance(event, Text):
+        return encoder.refusal(event.text) if event.refusal else encoder.text(event.text)
+    return encoder.reasoning(event.text)
 
 
 async def _opened(exchange: Exchange, encoder: StreamEncoder, headers: Headers) -> bytes:

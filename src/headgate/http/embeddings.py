@@ -34,9 +34,11 @@ class Embeddings:
 
     async def create(self, exchange: Exchange, known: Known) -> None:
         """Embed the texts of one request. Raises HeadgateError before anything was sent."""
-        body = decode_object(await exchange.body(CHAT_LIMIT))
+        sent = await exchange.body(CHAT_LIMIT)
+        body = decode_object(sent)
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
-        turn = await self.gateway.open(known, body, trace_id, exchange.headers.get("x-headgate-session", "")[:128])
+        session = exchange.headers.get("x-headgate-session", "")[:128]
+        turn = await self.gateway.open(known, body, trace_id, session, len(sent))
         exchange.facts |= {"app": turn.pin.app, "environment": turn.pin.environment, "release": turn.pin.release[7:19]}
         exchange.facts["trace"] = trace_id
         if known.principal.key_id:

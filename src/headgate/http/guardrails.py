@@ -29,9 +29,11 @@ class Guardrails:
 
     async def checks(self, exchange: Exchange, known: Known) -> None:
         """Check one conversation. Raises HeadgateError before anything was sent."""
-        body = _conversation(decode_object(await exchange.body(CHAT_LIMIT)))
+        content = await exchange.body(CHAT_LIMIT)
+        body = _conversation(decode_object(content))
         trace_id = self.trace_ids.of(exchange.headers.get("traceparent", ""))
-        turn = await self.gateway.open(known, body, trace_id, exchange.headers.get("x-headgate-session", "")[:128])
+        session = exchange.headers.get("x-headgate-session", "")[:128]
+        turn = await self.gateway.open(known, body, trace_id, session, len(content))
         exchange.facts |= {"app": turn.pin.app, "environment": turn.pin.environment, "release": turn.pin.release[7:19]}
         exchange.facts["trace"] = trace_id
         if known.principal.key_id:

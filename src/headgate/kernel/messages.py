@@ -20,13 +20,17 @@ VerdictName = Literal["pass", "block", "mask", "error_blocked", "error_allowed",
 
 
 class Request(Struct, frozen=True, gc=False):
-    """One question to an app. `id` is the trace id; `subject` a keyed hash of the end user, never the name."""
+    """One question to an app. `id` is the trace id; `subject` a keyed hash of the end user, never the name.
+
+    size: bytes of the body as it was sent, 0 when nobody waits for others.
+    """
 
     id: str
     body: Mapping[str, Any]
     key_id: str = ""
     session: str = ""
     subject: str = ""
+    size: int = 0
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -145,9 +149,11 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Text(Struct, frozen=True, gc=False):
-    """A piece of released answer text: it has passed every output guard."""
+    """A piece of released answer text: it has passed every output guard. refusal: the provider said it as its own
+    refusal, apart from what it says otherwise."""
 
     text: str
+    refusal: bool = False
 
 
 class Reasoning(Struct, frozen=True, gc=False):

@@ -9,6 +9,7 @@ from .direct import direct
 from .embedding.embed import Embedding, embed_texts
 from .execute import execute
 from .guarding.alone import Checked, check_messages
+from .guarding.looks import Looks
 from .kinds.app import app_targets, cross_check, warnings
 from .kinds.contract import behavioural, targets
 from .money.limits import compile_limits
@@ -19,7 +20,7 @@ from .tabular.infer import MOST_ROWS, infer
 from .tabular.model import Model, ModelRequest
 
 __all__ = [
-    "MOST_ROWS", "Checked", "Embedding", "Hint", "Hold", "Lease", "Model", "ModelRequest", "Purse", "Releases",
+    "MOST_ROWS", "Checked", "Embedding", "Hint", "Hold", "Lease", "Looks", "Model", "ModelRequest", "Purse", "Releases",
     "Runtime", "Snapshot", "Targets", "Weakness", "app_targets", "behavioural", "chain_targets",
     "check_messages", "compile_limits", "cross_check", "direct", "embed_texts", "execute", "in_context", "incapable",
     "infer", "load", "targets", "warnings", "weaknesses",

@@ -87,15 +87,14 @@ async def _safely(journey: Journey) -> None:
 
 async def _way(journey: Journey) -> None:
     """Go through the stages; each either ends the request with a reply or lets it pass to the next."""
+    request = journey.request
     try:
-        check_body(journey.request.body)
-        check_carried(journey.request.body, journey.snapshot.policy)
+        check_body(request.body)
+        check_carried(request.body, journey.snapshot.policy)
     except InvalidInput as problem:
         raise TurnedAway(problem) from None
     await admit(journey)
-    reply = await aside(journey.snapshot.policy.input, _admit, journey)
-    if reply is None:
-        reply = _route(journey)
+    reply = await aside(journey.snapshot.policy.input, (request.size, journey.runtime.looks), _decide, journey)
     to = journey.destination
     if reply is None and to is not None and to.reply is not None:
         reply = await _hold(journey, to.reply)
@@ -111,6 +110,12 @@ async def _way(journey: Journey) -> None:
         await journey.tell(journey.snapshot.fallback)
         return
     await speak(journey, await prepare(journey, to, to.prompt, found))
+
+
+def _decide(journey: Journey) -> str | None:
+    """Let the guards look, then the router; return the reply that ends the request here."""
+    reply = _admit(journey)
+    return _route(journey) if reply is None else reply
 
 
 def _admit(journey: Journey) -> str | None:

@@ -7,18 +7,21 @@ is scrubbed of secrets and personal data once more, because the guard that stopp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from headgate.guard import Memory, digest
 from headgate.kernel import Answer, Passage, RequestRecord, text_of
 from headgate.measure import find_pii, find_secrets, mask
 
+from .guarding.looks import LONG
 from .journey import Journey
 from .telling import kept
 
 _MESSAGES = 40
 _TEXT = 8_000
 _PASSAGES = 20
+_MANY = LONG // 4
 _STOPPED = frozenset({"block", "error_blocked"})
 
 
@@ -27,6 +30,8 @@ def record(journey: Journey, answer: Answer, http_status: int = 200) -> None:
     later = journey.runtime.later
     if later is None:
         _hand_on(journey, answer, http_status)
+    elif journey.request.size > LONG or answer.usage.output_tokens > _MANY:
+        journey.runtime.looks.soon(journey.request.size, partial(_hand_on, journey, answer, http_status))
     else:
         later(_hand_on, journey, answer, http_status)
 

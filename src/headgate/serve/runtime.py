@@ -7,7 +7,7 @@ maps `provider/model` to (provider, model), and whose `keeps` knows the project'
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headgate.kernel import Answer, Clock, Rates, Recorder, Request, Scoped
@@ -15,6 +15,7 @@ from headgate.models import Providers
 
 from .budget import Purse
 from .calling.targets import Targets
+from .guarding.looks import Looks
 
 Hold = Callable[[Request, Answer], Awaitable[str]]
 """Queues a (masked) request for a human and returns the review's id."""
@@ -29,6 +30,7 @@ class Runtime:
     the contract's own for the app. timeout_s: one provider call, also the longest silence inside a stream, unless the
     chain says otherwise. targets: what earlier requests taught about targets; None for evaluation, where each case
     stands alone. later: calls something after what is going on now, an event loop's `call_soon`; None for at once.
+    looks: who looks at long texts.
     """
 
     providers: Providers
@@ -44,3 +46,4 @@ class Runtime:
     timeout_s: float = 30.0
     targets: Targets | None = None
     later: Callable[..., object] | None = None
+    looks: Looks = field(default_factory=Looks)

@@ -112,6 +112,10 @@ _HINTS = tuple((hint, index) for index, (_, hints, _) in enumerate(_FORMATS) for
 _SHORTER = frozenset({"SLACK_TOKEN", "SLACK_WEBHOOK", "ARTIFACTORY_TOKEN"})
 _SHORTER_HINTS = tuple((hint, index) for hint, index in _HINTS if _FORMATS[index][0] in _SHORTER)
 """Every format but that of private keys has 20 signs in a row, these have 12: ordinary prose is spared all of them."""
+_OPENAI_KEY = next(index for index, (name, *_) in enumerate(_FORMATS) if name == "OPENAI_KEY")
+_DIGIT = re.compile(r"\d")
+_REACH = len("sk-svcacct-") + 201
+"""Where in an OpenAI key its first digit stands at the latest."""
 _PRIVATE_KEY = next(index for index, (name, *_) in enumerate(_FORMATS) if name == "PRIVATE_KEY")
 
 
@@ -125,7 +129,7 @@ def _find(form: Form) -> Iterator[Found]:
         hinted.add(_PRIVATE_KEY)
     for index in sorted(hinted):
         name, pattern = _patterns()[index]
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(text) if index != _OPENAI_KEY else _openai_keys(text, pattern):
             yield Found(match.start(), match.end(), name)
     if "J" in text and "eyJ" in text:
         for match in _JWT.finditer(text):
@@ -136,6 +140,21 @@ def _find(form: Form) -> Iterator[Found]:
     lowered = text.lower()
     if any(search(lowered) for search in _KEYWORDS):
         yield from _values(_ASSIGNED, text, "PASSWORD", _plausible)
+
+
+def _openai_keys(text: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Yield what the pattern finds; where no digit is near, which it would look for at every `sk-`, it is not asked."""
+    digit, at = -1, text.find("sk-")
+    while at >= 0:
+        if digit < at:
+            found = _DIGIT.search(text, at)
+            if found is None:
+                return
+            digit = found.start()
+        match = pattern.match(text, at) if digit < at + _REACH else None
+        if match is not None:
+            yield match
+        at = text.find("sk-", at + 1 if match is None else match.end())
 
 
 def _values(pattern: re.Pattern[str], text: str, name: str, accept: Callable[[str], bool]) -> Iterator[Found]:

@@ -6,6 +6,7 @@ few-shot examples; it never follows instructions found in either.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from headgate.models.prices import FREE, Price
 from headgate.models.quoting import CANNOT, nearest_example, quote
 from headgate.models.streaming import pieces
 from headgate.models.words import words
+
+_LONG = 8_192
 
 
 class Options(BaseModel):
@@ -43,14 +46,20 @@ class Extractive:
         return FREE
 
     async def chat(self, call: Call) -> AsyncIterator[Delta | End]:
-        text = self._answer(call)
+        # It reads as fast as anybody writes, but a long text would keep everybody else waiting.
+        long = sum(len(text_of(message.get("content"))) for message in call.body.get("messages") or []) > _LONG
+        text, asked = await asyncio.to_thread(self._read, call) if long else self._read(call)
         for piece in pieces(text, call.stream):
             yield Delta(piece)
-        asked = sum(len(words(text_of(message.get("content")))) for message in call.body.get("messages") or [])
         yield End("stop", Usage(asked, len(words(text))), call.model)
 
     async def close(self) -> None:
         return None
+
+    def _read(self, call: Call) -> tuple[str, int]:
+        """Return the answer, and how many words were asked."""
+        asked = sum(len(words(text_of(message.get("content")))) for message in call.body.get("messages") or [])
+        return self._answer(call), asked
 
     def _answer(self, call: Call) -> str:
         turns = [message for message in call.body.get("messages") or [] if isinstance(message, dict)]

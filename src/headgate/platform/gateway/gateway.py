@@ -38,6 +38,7 @@ from headgate.serve import (
     Checked,
     Embedding,
     Lease,
+    Looks,
     Purse,
     Releases,
     Runtime,
@@ -65,6 +66,8 @@ _MOST_RUNTIMES = 4_096
 """How many of them are kept: one for each environment and whatever is limited on its own, a key or a team."""
 _HEX = frozenset("0123456789abcdef")
 _CHANGES = ("release.", "environment.", "key.", "budget.")
+_Sent = tuple[Mapping[str, Any], str, str, int]
+"""A body, its trace id, its session and its bytes."""
 
 
 class Turn(Struct, frozen=True):
@@ -118,6 +121,7 @@ class Gateway:
     _watcher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "headgate-watch"))
     """A thread of its own, which requests that wait for a release cannot keep busy."""
     _read_at: float = float("-inf")
+    looks: Looks = field(default_factory=Looks)
     peers: Peers | None = None
     """The other gateways of the same records; None on SQLite."""
 
@@ -144,6 +148,7 @@ class Gateway:
         if self.peers is not None:
             await self.peers.close()
         self.afterwards.catch_up()
+        await asyncio.to_thread(self.looks.close)
         await self.purse.close()
         await self.providers.close()
         self._watcher.shutdown(wait=False)
@@ -192,8 +197,10 @@ class Gateway:
             raise unauthenticated("this key is not valid", "it may be mistyped, revoked, or of another server")
         return found
 
-    async def open(self, known: Known, body: Mapping[str, Any], trace_id: str, session: str = "") -> Turn:
-        """Find the release that `body["model"]` means and pin it.
+    async def open(
+        self, known: Known, body: Mapping[str, Any], trace_id: str, session: str = "", size: int = 0
+    ) -> Turn:
+        """Find the release that `body["model"]` means and pin it. size: bytes of the body as it was sent.
 
         Raises Denied, InvalidInput for a body without model or with one that is ambiguous, NotFound with the nearest.
         """
@@ -205,24 +212,24 @@ class Gateway:
             hint = "name an app: " + (", ".join(self.environments.names(principal.project)) or "none is served yet")
             raise InvalidInput("`model` is missing", hint, code="model_missing")
         if "/" in name:
-            return self._direct(known, name, (body, trace_id, session))
+            return self._direct(known, name, (body, trace_id, session, size))
         pin = self.environments.pin(principal.project, name)
         if pin is None:
             pin = await asyncio.to_thread(self._by_digest, principal, name)
         snapshot = await self.releases.get(principal.project, pin.release)
-        return self._turn(known, pin, snapshot, (body, trace_id, session))
+        return self._turn(known, pin, snapshot, (body, trace_id, session, size))
 
-    def _direct(self, known: Known, target: str, asked: tuple[Mapping[str, Any], str, str]) -> Turn:
+    def _direct(self, known: Known, target: str, asked: _Sent) -> Turn:
         """Address a provider's model by its own name: past every release, for those who may, within their limits."""
         authorise(known.principal, "chat.model", "call a provider's model past the releases")
         self.providers.resolve(target)
         return self._turn(known, Pin(target, "", 0, ""), direct(target), asked)
 
-    def _turn(self, known: Known, pin: Pin, snapshot: Snapshot, asked: tuple[Mapping[str, Any], str, str]) -> Turn:
-        (body, trace_id, session), principal = asked, known.principal
+    def _turn(self, known: Known, pin: Pin, snapshot: Snapshot, asked: _Sent) -> Turn:
+        (body, trace_id, session, size), principal = asked, known.principal
         user = body.get("user")
         subject = self.embedded.store.secret.subject(principal.project, user) if isinstance(user, str) else ""
-        request = Request(trace_id, body, principal.key_id, session, subject)
+        request = Request(trace_id, body, principal.key_id, session, subject, size)
         return Turn(pin, snapshot, request, self.runtime(principal.project, pin, known.limits))
 
     def models(self, known: Known) -> list[str]:
@@ -250,6 +257,7 @@ class Gateway:
                 project=project,
                 key_limits=limits,
                 later=self.afterwards,
+                looks=self.looks,
             )
         return found
 

@@ -22,6 +22,8 @@ from .prompt import Prompt, Template
 
 _PER_MESSAGE = 4
 _PER_PART = 1000
+_BY_ITSELF = 2000
+"""Characters from which a question makes sense without the one before it."""
 _SYSTEM = ("system", "developer")
 _FOLLOWS = re.compile(
     r"^(and|but|or|so|what about|how about|what if|then)\b|\b(it|they|that|those|this|one|there)\b", re.I
@@ -115,7 +117,7 @@ def in_context(conversation: Sequence[Message]) -> str:
     after that one (`And in Canada?`). Routing and retrieval read this; the model is given the whole conversation."""
     asked = [text_of(message.get("content")) for message in conversation if message.get("role") == "user"]
     question = asked[-1] if asked else ""
-    if len(asked) < 2:
+    if len(asked) < 2 or len(question) > _BY_ITSELF:
         return question
     words = set(content_words(question))
     follows = len(words) <= 2 or (len(words) <= 4 and _FOLLOWS.search(question.strip()) is not None)

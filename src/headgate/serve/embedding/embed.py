@@ -16,6 +16,7 @@ from headgate.guard import Nested
 from headgate.kernel import Answer, HeadgateError, InvalidInput, Request, Unavailable, Usage
 from headgate.retrieve import Retriever
 from headgate.serve.budget import Lease
+from headgate.serve.guarding.aside import aside
 from headgate.serve.journey import Journey, TurnedAway
 from headgate.serve.money.draw import count, settle
 from headgate.serve.record import record
@@ -28,8 +29,6 @@ from .texts import Encoding, Wanted, read_wanted
 
 _EMBEDDINGS = Destination("embeddings")
 _CLIENT_LEFT = 499
-_INLINE = 8_192
-"""Characters that are looked at and embedded in place; more are off the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +100,8 @@ async def guarded(journey: Journey, texts: Sequence[str]) -> list[str]:
         return list(texts)
     nested = Nested(policy.input, "input")
     with journey.stage("guard_input") as facts:
-        if sum(map(len, texts)) > _INLINE or any(not guard.trusted for guard in policy.input):
-            found = await asyncio.to_thread(_look, nested, texts)
-        else:
-            found = _look(nested, texts)
+        about = sum(map(len, texts)), journey.runtime.looks
+        found = await aside(policy.input, about, _look, nested, texts)
         journey.verdicts = tuple(nested.verdicts.values())
         facts["verdicts"] = {name: verdict.verdict for name, verdict in nested.verdicts.items()}
     if nested.blocked is not None and nested.blocked.blocked is not None:
@@ -173,9 +170,7 @@ def _fitting(wanted: Wanted, retriever: Retriever, app: str) -> None:
 async def _embedded(journey: Journey, retriever: Retriever, texts: Sequence[str]) -> list[bytes]:
     with journey.stage("embed") as facts:
         facts |= {"texts": len(texts), "dimensions": retriever.dimensions, **retriever.embedding}
-        if sum(map(len, texts)) > _INLINE:
-            return await asyncio.to_thread(_rows, retriever, texts)
-        return _rows(retriever, texts)
+        return await aside((), (sum(map(len, texts)), journey.runtime.looks), _rows, retriever, texts)
 
 
 def _rows(retriever: Retriever, texts: Sequence[str]) -> list[bytes]:

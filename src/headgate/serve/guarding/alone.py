@@ -7,7 +7,6 @@ of its own, so that it is no traffic which monitors, drift or retraining could t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -30,8 +29,6 @@ _GUARDS = Destination("guards")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _TEXTS = ("text", "input_text", "output_text")
 _MOST = 1000
-_INLINE = 8_192
-"""Characters that are looked at in place; more are looked at off the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +114,8 @@ def _readable(part: Any) -> bool:
 async def _looked(journey: Journey) -> list[_Looked]:
     """Look at every message; what may take long leaves the event loop."""
     policy, messages = journey.snapshot.policy, journey.request.messages
-    if sum(len(str(message)) for message in messages) > _INLINE:
-        return await asyncio.to_thread(_look, journey, messages)
-    return await aside((*policy.input, *policy.output), _look, journey, messages)
+    about = journey.request.size, journey.runtime.looks
+    return await aside((*policy.input, *policy.output), about, _look, journey, messages)
 
 
 def _look(journey: Journey, messages: Sequence[dict[str, Any]]) -> list[_Looked]:

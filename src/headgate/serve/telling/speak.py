@@ -11,6 +11,7 @@ from headgate.serve.calling.attempt import Plan
 from headgate.serve.calling.course import Unanswered
 from headgate.serve.generate import generate
 from headgate.serve.guarding.aside import aside
+from headgate.serve.guarding.looks import Looks
 from headgate.serve.journey import Journey
 
 from . import beside
@@ -30,7 +31,7 @@ async def speak(journey: Journey, plan: Plan) -> None:
     if said.end is not None:
         await said.end_thoughts()
         problem = verify(journey, said.text, said.end)
-    piece = await aside(journey.snapshot.policy.output, _guarded, journey, said)
+    piece = await aside(journey.snapshot.policy.output, said.about(said.size), _guarded, journey, said)
     if problem and not journey.released and journey.status != "blocked":
         if said.end is not None and beside.calls(said.end):
             journey.rejected, piece = piece, ""
@@ -38,6 +39,7 @@ async def speak(journey: Journey, plan: Plan) -> None:
             journey.end(*problem)
             journey.extra = {key: journey.extra[key] for key in journey.extra if key == "usage"}
             journey.rejected, piece = piece, journey.snapshot.fallback
+    journey.refusing = bool((journey.extra.get("message") or {}).get("refusal"))
     await journey.tell(piece)
 
 
@@ -64,6 +66,15 @@ class _Said:
     def text(self) -> str:
         return "".join(self.pieces)
 
+    @property
+    def size(self) -> int:
+        """About how long it is, with what comes beside the text: a token is four characters."""
+        text, end = sum(map(len, self.pieces)), self.end
+        return text if end is None or not end.extra else max(text, 4 * end.usage.output_tokens)
+
+    def about(self, size: int) -> tuple[int, Looks]:
+        return size, self.journey.runtime.looks
+
     async def hear(self, delta: Delta) -> None:
         """Take a delta; of an open stream, let out what its guards have passed. Raises Stopped when one blocks."""
         if self.gate is None:
@@ -75,7 +86,8 @@ class _Said:
         if delta.text:
             await self.end_thoughts()
             self.pieces.append(delta.text)
-            if piece := await aside(self.guards, self.gate.feed, delta.text):
+            self.journey.refusing = delta.refusal
+            if piece := await aside(self.guards, self.about(len(delta.text)), self.gate.feed, delta.text):
                 await self.journey.tell(piece)
             self._stop_at(self.gate)
 
@@ -83,7 +95,7 @@ class _Said:
         """Let out the rest of the reasoning, once: text follows it, or the end."""
         if self.thoughts is None or self.thoughts.blocked is not None:
             return
-        outcome = await aside(self.guards, self.thoughts.finish)
+        outcome = await aside(self.guards, self.about(self.thoughts.size), self.thoughts.finish)
         if outcome.blocked is not None:
             self.blocked = True
             return
@@ -95,7 +107,7 @@ class _Said:
     async def _think(self, piece: str) -> None:
         if self.thoughts is None:
             self.thoughts = OutputStream(self.journey.snapshot.policy)
-        if passed := await aside(self.guards, self.thoughts.feed, piece):
+        if passed := await aside(self.guards, self.about(len(piece)), self.thoughts.feed, piece):
             self.reasoning.append(passed)
             await self.journey.think(passed)
         self._stop_at(self.thoughts)
