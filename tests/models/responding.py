@@ -35,8 +35,14 @@ def answer(text: str = "It is dry.", **other: Any) -> Answer:
 class Server(httpx2.BaseTransport):
     """Answers the client's requests from the edge alone; `asked` holds the neutral body of the last one."""
 
-    def __init__(self, given: Answer, pieces: tuple[str, ...] = (), thoughts: tuple[str, ...] = ()) -> None:
-        self.answer, self.pieces, self.thoughts = given, pieces, thoughts
+    def __init__(
+        self,
+        given: Answer,
+        pieces: tuple[str, ...] = (),
+        thoughts: tuple[str, ...] = (),
+        refusals: tuple[str, ...] = (),
+    ) -> None:
+        self.answer, self.pieces, self.thoughts, self.refusals = given, pieces, thoughts, refusals
         self.asked: dict[str, Any] = {}
         self.error: Exception | None = None
 
@@ -58,6 +64,8 @@ class Server(httpx2.BaseTransport):
             out += encoder.reasoning(thought)
         for piece in self.pieces:
             out += encoder.text(piece)
+        for piece in self.refusals:
+            out += encoder.refusal(piece)
         if self.error is not None:
             assert isinstance(self.error, Unavailable)
             return out + encoder.error(self.error)

@@ -118,13 +118,48 @@ def test_an_answer_that_failed_is_a_failed_response() -> None:
     assert (raw["status"], raw["error"]) == ("failed", {"code": "server_error", "message": "no model answered"})
 
 
-def test_the_providers_refusal_is_a_refusal() -> None:
-    given = answer("I will not.", status="refused", extra={"message": {"refusal": "I will not."}})
-    found = client(Server(given)).responses.create(model="m", input="Hi")
-    assert found.output[0].to_dict()["content"] == [{"type": "refusal", "refusal": "I will not."}]
+NO = "I will not."
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces", "refusals", "content"),
+    [
+        (NO, (), ("I will", " not."), [("refusal", NO)]),
+        (NO, (), ("I will",), [("refusal", NO)]),
+        (NO, (), (), [("refusal", NO)]),
+        (f"Well. {NO}", ("Well. ",), ("I will not.",), [("output_text", "Well. "), ("refusal", NO)]),
+        (f"Well. {NO}", ("Well",), (), [("output_text", "Well. "), ("refusal", NO)]),
+    ],
+    ids=["streamed", "begun", "at the end", "behind text", "behind text at the end"],
+)
+def test_the_providers_refusal_is_a_refusal_whole_and_streamed_and_said_once(
+    text: str, pieces: tuple[str, ...], refusals: tuple[str, ...], content: list[tuple[str, str]]
+) -> None:
+    given = answer(text, status="refused", extra={"message": {"refusal": NO}})
+    whole = client(Server(given)).responses.create(model="m", input="Hi")
+    with client(Server(given, pieces, refusals=refusals)).responses.stream(model="m", input="Hi") as stream:
+        told = list(stream)
+        found = stream.get_final_response()
+    for one in (whole, found):
+        [item] = one.output
+        parts = [part.to_dict() for part in item.content]  # type: ignore[union-attr]
+        assert [(part["type"], part.get("text", part.get("refusal"))) for part in parts] == content
+    where = len(content) - 1
+    deltas = [event for event in told if event.type == "response.refusal.delta"]
+    assert "".join(event.delta for event in deltas) == NO
+    assert {event.content_index for event in deltas} == {where}
+    [done] = [event for event in told if event.type == "response.refusal.done"]
+    assert (done.refusal, done.content_index) == (NO, where)
+    added = [event.part.type for event in told if event.type == "response.content_part.added"]
+    ended = [event.part.type for event in told if event.type == "response.content_part.done"]
+    assert added == ended == [kind for kind, _ in content]
+
+
+def test_a_refusal_that_left_as_text_is_not_said_again() -> None:
+    given = answer(NO, status="refused", extra={"message": {"refusal": NO}})
     with client(Server(given, ("I will", " not."))).responses.stream(model="m", input="Hi") as stream:
-        kinds = [part.type for item in stream.get_final_response().output for part in item.content]  # type: ignore[union-attr]
-    assert kinds == ["output_text", "refusal"]
+        [item] = stream.get_final_response().output
+    assert [part.to_dict()["text"] for part in item.content] == [NO]  # type: ignore[union-attr]
 
 
 # What is answered piece by piece

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from headgate.kernel import Answer, Denied, Exhausted, InvalidInput, Passage, Unavailable, Usage
-from headgate.models import Asked, Call, ProviderError
+from headgate.models import Asked, Call, Delta, ProviderError
+from headgate.models.call import joined
 from headgate.models.edges.openai_chat import Encoder, completion, error_body
 from headgate.models.sse import EventParser
 from headgate.models.wires.openai_chat import StreamDecoder, decode, encode_request, error_of
@@ -260,3 +261,14 @@ def test_further_choices_that_are_none_are_left_out_and_the_others_numbered() ->
     others: list[Any] = [7, {"message": "B"}, {"index": "x", "message": {"content": "C"}, "finish_reason": "stop"}]
     _, end = decode({"choices": [first, *others]}, CALL)
     assert [(other["index"], other["message"]["content"]) for other in end.extra["choices"]] == [(3, "C")]
+
+
+def test_a_streamed_refusal_is_told_apart_from_text() -> None:
+    parser = StreamDecoder(CALL)
+    pieces = [{"role": "assistant", "content": "Well. "}, {"refusal": "I will "}, {"refusal": "not."}, {"content": "x"}]
+    found = [parser.feed({"choices": [{"index": 0, "delta": delta}]}) for delta in pieces]
+    assert [(one.text, one.refusal) for one in found if one] == [
+        ("Well. ", False), ("I will ", True), ("not.", True), ("x", False),
+    ]  # fmt: skip
+    merged = joined([one for one in found if one])
+    assert merged == [Delta("Well. "), Delta("I will not.", "", True), Delta("x")]

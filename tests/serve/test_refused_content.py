@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.serve.conftest import World, end
 
-from headgate.models import ProviderError
+from headgate.models import Delta, ProviderError
 from headgate.serve import Targets
 
 LLMS = "llms: {main: [one/model, two/model]}"
@@ -40,3 +40,16 @@ async def test_nobody_else_is_asked(world: World, chain: str, way: str, stream: 
     assert len(world.one.calls) + len(world.two.calls) == 1
     assert given.status != "answered"
     assert "content_filter" in (given.reason, given.finish_reason)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_providers_own_refusal_leaves_as_one(built: World, stream: bool) -> None:
+    built.one.says = [[Delta("I will ", refusal=True), Delta("not do it.", refusal=True),
+                       end("I will not do it.", message={"refusal": "I will not do it."})]]  # fmt: skip
+    *heard, given = await built.events("Hello there", stream)
+    assert given.text == "I will not do it."
+    assert heard
+    assert all(event.refusal for event in heard)
+    built.one.says = ["Hello."]
+    *heard, given = await built.events("Hello there", stream)
+    assert not any(event.refusal for event in heard)

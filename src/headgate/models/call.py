@@ -32,10 +32,16 @@ class Call(Struct, frozen=True, gc=False):
 
 class Delta(Struct, frozen=True, gc=False):
     """A piece of the answer: its text, or of the reasoning before it. Both empty: a piece of something else came (a
-    tool call, say), which is part of the end and only shows that the provider is at work."""
+    tool call, say), which is part of the end and only shows that the provider is at work. refusal: the text is the
+    provider's own refusal, which some wires tell apart."""
 
     text: str = ""
     reasoning: str = ""
+    refusal: bool = False
+
+    def and_then(self, more: Delta) -> Delta:
+        """Return what two deltas say together."""
+        return Delta(self.text + more.text, self.reasoning + more.reasoning, self.refusal or more.refusal)
 
 
 class End(Struct, frozen=True, gc=False):
@@ -57,17 +63,19 @@ def joined(events: Sequence[Delta | End]) -> list[Delta | End]:
     found: list[Delta | End] = []
     reasoning: list[str] = []
     text: list[str] = []
+    refusal = False
     for event in events:
         if isinstance(event, End):
             if reasoning or text:
-                found.append(Delta("".join(text), "".join(reasoning)))
+                found.append(Delta("".join(text), "".join(reasoning), refusal))
             return [*found, event]
-        if event.reasoning and any(text):
-            found.append(Delta("".join(text), "".join(reasoning)))
+        if any(text) and (event.reasoning or event.refusal is not refusal):
+            found.append(Delta("".join(text), "".join(reasoning), refusal))
             reasoning, text = [], []
+        refusal = event.refusal
         reasoning.append(event.reasoning)
         text.append(event.text)
-    return [*found, Delta("".join(text), "".join(reasoning))] if text else found
+    return [*found, Delta("".join(text), "".join(reasoning), refusal)] if text else found
 
 
 class ProviderError(Unavailable):

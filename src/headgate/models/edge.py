@@ -59,6 +59,10 @@ class StreamEncoder(Protocol):
 
     def text(self, piece: str) -> bytes: ...
 
+    def refusal(self, piece: str) -> bytes:
+        """Return a piece of a provider's own refusal; text, on a wire that does not tell it apart."""
+        ...
+
     def reasoning(self, piece: str) -> bytes: ...
 
     def end(self, answer: Answer) -> bytes:

@@ -48,6 +48,7 @@ class Unheard(Exception):
 class Journey(Struct, eq=False):
     """The mutable account of one request. `request` is the masked one as soon as the input guards have passed.
 
+    refusing: what leaves now is the provider's own refusal.
     unreported_nano and unreported_tokens: what calls whose usage nobody reported may have used beyond the estimate:
     limits count it (P5).
     """
@@ -81,6 +82,7 @@ class Journey(Struct, eq=False):
     grounding: Grounding | None = None
     extra: dict[str, Any] = {}
     released: list[str] = []
+    refusing: bool = False
     status: Status = "answered"
     finish_reason: str = "stop"
 
@@ -108,7 +110,7 @@ class Journey(Struct, eq=False):
             self.first_us = self.micros()
         self.released.append(text)
         if self.say is not None:
-            await self._said(Text(text))
+            await self._said(Text(text, self.refusing))
 
     async def think(self, text: str) -> None:
         """Let reasoning leave. Raises Unheard."""

@@ -81,7 +81,7 @@ def items_of(answer: Answer) -> list[Object]:
         items.append(reasoning_item(trace, texts, said))
     calls = call_items(answer)
     if answer.text or not (items or calls):
-        items.append(message_item(trace, [_part(answer, said)], status_of(answer)[0], said))
+        items.append(message_item(trace, _parts(answer, said), status_of(answer)[0], said))
     return items + calls
 
 
@@ -116,10 +116,12 @@ def refusal_part(text: str) -> Object:
     return {"type": "refusal", "refusal": text}
 
 
-def refusal_of(answer: Answer) -> str:
-    """Return the words with which the provider itself refused, by its wire's own field."""
-    refusal = said_by(answer).get("refusal")
-    return refusal if isinstance(refusal, str) else ""
+def told_apart(answer: Answer, said: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the text and what of it the provider itself refused with, by its wire's own field."""
+    refusal = said.get("refusal")
+    if isinstance(refusal, str) and refusal and answer.text.endswith(refusal):
+        return answer.text.removesuffix(refusal), refusal
+    return answer.text, ""
 
 
 def call_items(answer: Answer) -> list[Object]:
@@ -195,9 +197,10 @@ def _tool(tool: Mapping[str, Any]) -> Object:
     return {**wanted, **tool}
 
 
-def _part(answer: Answer, said: Mapping[str, Any]) -> Object:
-    refused = said.get("refusal")
-    return refusal_part(answer.text) if refused and refused == answer.text else text_part(answer.text, answer)
+def _parts(answer: Answer, said: Mapping[str, Any]) -> list[Object]:
+    text, refusal = told_apart(answer, said)
+    parts = [text_part(text, answer)] if text or not refusal else []
+    return [*parts, refusal_part(refusal)] if refusal else parts
 
 
 def _annotation(one: Mapping[str, Any]) -> Object:

@@ -30,7 +30,8 @@ class Encoder:
     """Writes the events of one answer."""
 
     __slots__ = (
-        "_asked", "_items", "_message", "_next", "_out", "_piece", "_reasoning", "_text", "_thought", "_thoughts",
+        "_asked", "_items", "_message", "_next", "_out", "_piece", "_reasoning", "_refused", "_text", "_thought",
+        "_thoughts",
     )  # fmt: skip
 
     def __init__(self, asked: Asked) -> None:
@@ -43,6 +44,7 @@ class Encoder:
         self._thoughts: list[str] = []
         self._thought: list[str] | None = None
         self._text: list[str] = []
+        self._refused: list[str] = []
         self._piece = b""
 
     def start(self) -> bytes:
@@ -52,12 +54,16 @@ class Encoder:
         return self._taken()
 
     def text(self, piece: str) -> bytes:
-        if self._message is None or self._thought is not None:
+        if not self._piece or self._refused or self._thought is not None:
             self._say_text(piece)
             return self._taken()
         self._text.append(piece)
         number, self._next = self._next, self._next + 1
         return b'%s%d,"delta":%s,"logprobs":[]}\n\n' % (self._piece, number, _encode(piece))
+
+    def refusal(self, piece: str) -> bytes:
+        self._say_refusal(piece)
+        return self._taken()
 
     def reasoning(self, piece: str) -> bytes:
         self._say_reasoning(piece)
@@ -69,11 +75,10 @@ class Encoder:
         whole = said.get("reasoning_content")
         if self._reasoning is None and (whole or said.get("thinking_blocks")):
             self._say_reasoning(whole if isinstance(whole, str) else "")
-        sent, calls = "".join(self._text), answers.call_items(answer)
-        if answer.text.startswith(sent) and len(answer.text) > len(sent):
-            self._say_text(answer.text[len(sent) :])
-        elif self._message is None and self._reasoning is None and not calls:
-            self._open_message()
+        calls = answers.call_items(answer)
+        self._say_rest(answer, said)
+        if self._message is None and self._reasoning is None and not calls:
+            self._say_text("")
         self._close_reasoning(said)
         self._close_message(answer, said)
         for item in calls:
@@ -89,44 +94,65 @@ class Encoder:
         self._say("error", **flat, error=told)
         return self._taken()
 
+    def _say_rest(self, answer: Answer, said: Object) -> None:
+        """Say what of the answer was not said piece by piece."""
+        text, refusal = answers.told_apart(answer, said)
+        sent, refused = "".join(self._text), "".join(self._refused)
+        if sent + refused != answer.text and text.startswith(sent) and refusal.startswith(refused):
+            if text[len(sent) :]:
+                self._say_text(text[len(sent) :])
+            if refusal[len(refused) :]:
+                self._say_refusal(refusal[len(refused) :])
+
     def _say_text(self, piece: str) -> None:
         self._end_thought()
-        at = self._open_message() if self._message is None else self._message
+        at = self._open_message()
+        if not self._text:
+            self._say("response.content_part.added", **self._at(at), content_index=0, part=answers.text_part(""))
         self._text.append(piece)
+        if not piece:
+            return
         self._say(_DELTA, **self._at(at), content_index=0, delta=piece, logprobs=[])
         # Every piece that follows differs in its number and text alone: what stands before them is encoded once.
         head = {"type": _DELTA, **self._at(at), "content_index": 0}
         self._piece = f"event: {_DELTA}\ndata: ".encode() + _encode(head)[:-1] + b',"sequence_number":'
 
+    def _say_refusal(self, piece: str) -> None:
+        """Say a piece of a refusal: a part of its own, behind the text if there is any."""
+        self._end_thought()
+        where = {**self._at(self._open_message()), "content_index": int(bool(self._text))}
+        if not self._refused:
+            self._say("response.content_part.added", **where, part=answers.refusal_part(""))
+        self._refused.append(piece)
+        self._say("response.refusal.delta", **where, delta=piece)
+
     def _open_message(self) -> int:
-        trace = self._asked.trace_id
-        at = self._message = self._open(answers.message_item(trace, [], "in_progress", {}))
-        self._say("response.content_part.added", **self._at(at), content_index=0, part=answers.text_part(""))
-        return at
+        if self._message is None:
+            self._message = self._open(answers.message_item(self._asked.trace_id, [], "in_progress", {}))
+        return self._message
 
     def _close_message(self, answer: Answer, said: Object) -> None:
         if (at := self._message) is None:
             return
-        where, text = self._at(at), "".join(self._text)
+        where = self._at(at)
+        parts = [self._close_text(where, answer)] if self._text else []
+        if self._refused:
+            where["content_index"] = len(parts)
+            part = answers.refusal_part("".join(self._refused))
+            self._say("response.refusal.done", **where, refusal=part["refusal"])
+            self._say("response.content_part.done", **where, part=part)
+            parts.append(part)
+        status, _ = answers.status_of(answer)
+        self._close(at, answers.message_item(self._asked.trace_id, parts, status, said))
+
+    def _close_text(self, where: Object, answer: Answer) -> Object:
+        text = "".join(self._text)
         part = answers.text_part(text, answer)
         self._say("response.output_text.done", **where, content_index=0, text=text, logprobs=part["logprobs"])
         for number, one in enumerate(part["annotations"]):
             place = {**where, "content_index": 0, "annotation_index": number}
             self._say("response.output_text.annotation.added", **place, annotation=one)
         self._say("response.content_part.done", **where, content_index=0, part=part)
-        parts = [part]
-        if refusal := answers.refusal_of(answer):
-            parts.append(self._say_refusal(where, refusal))
-        status, _ = answers.status_of(answer)
-        self._close(at, answers.message_item(self._asked.trace_id, parts, status, said))
-
-    def _say_refusal(self, where: Object, refusal: str) -> Object:
-        """Say that what was just said was a refusal: the end tells it, when the words have left already."""
-        part = answers.refusal_part(refusal)
-        self._say("response.content_part.added", **where, content_index=1, part=answers.refusal_part(""))
-        self._say("response.refusal.delta", **where, content_index=1, delta=refusal)
-        self._say("response.refusal.done", **where, content_index=1, refusal=refusal)
-        self._say("response.content_part.done", **where, content_index=1, part=part)
         return part
 
     def _say_reasoning(self, piece: str) -> None:

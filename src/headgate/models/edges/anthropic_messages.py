@@ -77,6 +77,9 @@ class Encoder:
     def text(self, piece: str) -> bytes:
         return self._grown("text", "text_delta", piece)
 
+    def refusal(self, piece: str) -> bytes:
+        return self.text(piece)
+
     def reasoning(self, piece: str) -> bytes:
         return self._grown("thinking", "thinking_delta", piece)
 

@@ -49,6 +49,9 @@ class Encoder:
     def text(self, piece: str) -> bytes:
         return self._said(b'"content":' + _encode(piece))
 
+    def refusal(self, piece: str) -> bytes:
+        return self.text(piece)
+
     def reasoning(self, piece: str) -> bytes:
         self._reasoned = True
         return self._said(b'"reasoning_content":' + _encode(piece))

@@ -111,7 +111,7 @@ class StreamDecoder:
             if index == 0:
                 taken = self._choices[0].take(choice)
                 if taken is not None:
-                    found = Delta(found.text + taken.text, found.reasoning + taken.reasoning) if found else taken
+                    found = found.and_then(taken) if found else taken
             elif isinstance(index, int) and 0 < index < _MAX_CHOICES:
                 self._choices.setdefault(index, _Choice()).take(choice)
                 found = found or Delta()
@@ -177,15 +177,15 @@ class _Choice:
             elif key != "content":
                 _merge(self.message, key, value)
                 more = more or (bool(value) and key != "role")
-        return self.add(text, reasoning, more)
+        return self.add(text, reasoning, more, bool(delta.get("refusal")))
 
-    def add(self, text: str, reasoning: str, more: bool) -> Delta | None:
+    def add(self, text: str, reasoning: str, more: bool, refusal: bool = False) -> Delta | None:
         """Keep what was said; return it as a delta. more: something else came with it."""
         if text:
             self.text.append(text)
         if reasoning:
             self.reasoning.append(reasoning)
-        return Delta(text, reasoning) if text or reasoning or more else None
+        return Delta(text, reasoning, refusal) if text or reasoning or more else None
 
     def said(self) -> dict[str, Any]:
         """Return the message's fields other than its text."""
