@@ -27,7 +27,8 @@ BROKEN = ProviderError("busy", code="provider_overloaded", retryable=False)
 def collected() -> Iterator[list[Any]]:
     """Yield a list that holds, afterwards, what only the collector could free."""
     found: list[Any] = []
-    gc.collect()
+    gc.collect(1)  # what is young may be rubbish already
+    gc.freeze()  # and what is left of a whole test run need not be looked through
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
@@ -37,6 +38,7 @@ def collected() -> Iterator[list[Any]]:
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
+        gc.unfreeze()
         gc.enable()
 
 
