@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from error_codes import SECTIONS
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from headgate.cli.options import fields_of
+from headgate.http.meters import Meters
 from headgate.kernel import HeadgateError, errors, plugins, units
 from headgate.models import Facts
 from headgate.platform import operations, settings
@@ -204,7 +206,31 @@ def error_page() -> str:
             meaning = said[error.__name__]
             lines.append(f"| {error.__name__} | `{error.code}` | {error.status} | {error.exit_code} | {meaning} |")
     lines += ["\nA blocked answer and a failed gate are not errors: they are answers. On `/v1` errors have OpenAI's"]
-    lines += ["envelope, on `/api` they are RFC 9457 problems; both carry the code, and `hint` says what to do."]
+    lines += ["envelope (on `/v1/messages` Anthropic's), on `/api` they are RFC 9457 problems; all carry the code, and"]
+    lines += ["the hint says what to do. [Where to look](../how-to/find-out-why-a-request-failed.md) tells the rest.\n"]
+    lines += ["# Codes\n", "What a client of the gateway, or a trace of it, may name as the code of an error.\n"]
+    for title, (about, rows) in SECTIONS.items():
+        lines += [f"## {title}\n", f"{about}\n", "| code | HTTP | meaning | what to do |", "|---|---|---|---|"]
+        lines += [f"| `{code}` | {status} | {meaning} | {todo} |" for code, (status, meaning, todo) in rows.items()]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def metrics_page() -> str:
+    lines = [
+        "# Metrics\n",
+        "What `/metrics` tells, in Prometheus' text format. Times are histograms, in seconds; with several",
+    ]
+    lines += [
+        "workers each sample has a label `worker`, and `headgate_worker_up` says who answers. On an address that is not"
+    ]
+    lines += ["loopback, and wherever there are keys, it takes a key that may read (role `viewer`).\n"]
+    lines += ["| metric | type | meaning |", "|---|---|---|"]
+    meters = Meters(lambda: 0, typing.cast(Any, types.SimpleNamespace(sent=0, dropped=0)))
+    meters.watch(lambda: ())
+    for family in sorted(meters.registry.collect(), key=lambda one: one.name):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        lines.append(f"| `{name}` | {family.type} | {family.documentation} |")
     return "\n".join(lines) + "\n"
 
 
@@ -308,6 +334,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "operations.md": operation_pages,
     "errors.md": error_page,
+    "metrics.md": metrics_page,
     "plugins.md": plugin_page,
     "settings.md": settings_page,
     "files.md": files_page,
