@@ -99,7 +99,7 @@ async def test_parts_that_no_guard_reads_need_the_policys_word(world: World) -> 
     world.build()
     with pytest.raises(InvalidInput, match=r"messages\[0\].content\[1\]: this app takes no images") as caught:
         await world.ask(asked)
-    assert "accept: [images]" in caught.value.hint
+    assert "accept: [tools, images]" in caught.value.hint
     assert not world.one.calls
     world.edit("policies/support.yaml", "input:\n", "accept: [images]\ninput:\n")
     await world.build().ask(asked)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headgate.kernel import Corrupt, HeadgateError, plugins
 
@@ -21,6 +21,11 @@ from .targets import TargetRules
 Accepted = Literal["tools", "images", "audio", "video", "files", "other"]
 """What a client may send beside text: tools with their calls and results, and parts of messages."""
 EVERYTHING: frozenset[Accepted] = frozenset({"tools", "images", "audio", "video", "files", "other"})
+
+ACCEPTED = (
+    "all that clients may send beside text; when it is not written, everything, but with an enforced input guard only "
+    "tools"
+)
 
 
 class PolicyDocument(BaseModel):
@@ -34,7 +39,7 @@ class PolicyDocument(BaseModel):
     input: tuple[dict[str, Any], ...] = ()
     output: tuple[dict[str, Any], ...] = ()
     targets: TargetRules | None = None
-    accept: tuple[Accepted, ...] | None = None
+    accept: tuple[Accepted, ...] | None = Field(default=None, description=ACCEPTED)
 
 
 @dataclass(frozen=True, slots=True)

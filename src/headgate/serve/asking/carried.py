@@ -7,7 +7,7 @@ policy does not accept, and what no guard could look at before it leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from headgate.guard import Policy
@@ -83,7 +83,7 @@ def check_carried(body: Mapping[str, Any], policy: Policy) -> None:
     if len(policy.accept) < len(_KINDS):
         for index, place, kind in _parts(body):
             if kind not in policy.accept:
-                raise _unaccepted(kind, f"messages[{index}].content[{place}]")
+                raise _unaccepted(kind, f"messages[{index}].content[{place}]", policy.accept)
 
 
 def _check_fields(body: Mapping[str, Any], policy: Policy) -> None:
@@ -111,7 +111,7 @@ def _check_settings(body: Mapping[str, Any]) -> None:
 def _check_tools(body: Mapping[str, Any], policy: Policy) -> None:
     for name in _TOOLS:
         if body.get(name) and "tools" not in policy.accept:
-            raise _unaccepted("tools", name)
+            raise _unaccepted("tools", name, policy.accept)
     for index, tool in enumerate(_listed(body, "tools")):
         kind = tool.get("type", "function")
         if kind not in ("function", "custom"):
@@ -180,9 +180,11 @@ def _kind_of(part: Mapping[str, Any]) -> str:
     return kind
 
 
-def _unaccepted(kind: str, where: str) -> InvalidInput:
+def _unaccepted(kind: str, where: str, accepted: Collection[str]) -> InvalidInput:
+    """Build the refusal; its hint names the whole list, for what is left out of `accept` is not taken any more."""
+    whole = ", ".join(name for name in _KINDS if name == kind or name in accepted)
     why = "" if kind == "tools" else ": guards read text only"
-    hint = f"its policy does not accept them{why}; `accept: [{kind}]` in the policy lets them pass"
+    hint = f"its policy does not accept them{why}; `accept: [{whole}]` in the policy lets them pass"
     return InvalidInput(f"{where}: this app takes no {_KINDS[kind]}", hint, code="not_accepted")
 
 
