@@ -261,3 +261,36 @@ def test_metrics_count_what_was_answered(server: Any) -> None:
     _, text, _ = server.request("GET", "/metrics")
     assert "headgate_spans_dropped 0.0" in text
     assert QUESTION not in text
+
+
+_PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "says"),
+    [
+        ("/v1/chat/completions",
+         {"messages": [{"role": "system", "content": "Hi"}, {"role": "user", "content": [
+             {"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": _PIXEL}}]}]},
+         "messages[1].content[1]", "messages[1].content[1]: this app takes no images"),
+        ("/v1/responses",
+         {"instructions": "Hi", "input": [{"role": "user", "content": [
+             {"type": "input_text", "text": "What?"}, {"type": "input_image", "image_url": _PIXEL}]}]},
+         "input", "input: this app takes no images"),
+        ("/v1/messages",
+         {"max_tokens": 9, "system": "Hi", "messages": [{"role": "user", "content": [
+             {"type": "text", "text": "What?"},
+             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}]}]},
+         None, "messages: this app takes no images"),
+        ("/v1/responses", {"input": [{"role": "assistant", "content": "Hi"}]},
+         "input", "input holds no message of the role user"),
+    ],
+    ids=["chat", "responses", "messages", "nobody-asks"],
+)  # fmt: skip
+def test_what_is_not_accepted_is_told_by_the_clients_own_field(
+    server: Any, path: str, body: dict[str, Any], param: str | None, says: str
+) -> None:
+    status, found, _ = server.request("POST", path, {"model": "support", **body})
+    assert status == 400
+    assert found["error"]["message"].startswith(says)
+    assert found["error"].get("param") == param

@@ -26,6 +26,7 @@ from ._anthropic_answer import (
     usage_of,
 )
 from ._anthropic_request import count, decode_request
+from ._fields import renamed
 
 _TYPES = {
     400: "invalid_request_error",
@@ -189,6 +190,8 @@ def completion(answer: Answer, asked: Asked) -> dict[str, Any]:
 def error_body(error: HeadgateError) -> dict[str, Any]:
     """Return the error envelope of this wire; the hint is part of the message, our code is `details.error_code`."""
     message = f"{error.message} ({error.hint})" if error.hint else error.message
+    if error.code == "not_accepted":  # counted behind this wire, where system and results are messages of their own
+        message = renamed(message, "messages")
     return {"type": "error", "error": {"type": _kind(error), "message": message, "details": {"error_code": error.code}}}
 
 

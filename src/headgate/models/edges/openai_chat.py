@@ -14,6 +14,8 @@ from headgate.kernel import Answer, Exhausted, HeadgateError, Usage
 from headgate.models.edge import Asked, about, calls_of, said_by
 from headgate.models.sse import sse
 
+from ._fields import param_of
+
 _TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -130,7 +132,7 @@ def error_body(error: HeadgateError) -> dict[str, Any]:
     usual = "invalid_request_error" if 400 <= error.status < 500 else "server_error"
     kind = "insufficient_quota" if money else _TYPES.get(error.status, usual)
     message = f"{error.message} ({error.hint})" if error.hint else error.message
-    return {"error": {"message": message, "type": kind, "param": None, "code": error.code}}
+    return {"error": {"message": message, "type": kind, "param": param_of(message, error), "code": error.code}}
 
 
 def _choice(index: int, delta: Mapping[str, Any], reason: Any, rest: Mapping[str, Any]) -> dict[str, Any]:

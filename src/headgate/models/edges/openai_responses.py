@@ -7,10 +7,24 @@ whole in `input`. Source: OpenAI API reference, responses, 2026.
 
 from __future__ import annotations
 
+from typing import Any
+
+from headgate.kernel import HeadgateError
+
+from ._fields import param_of, renamed
 from ._responses_answer import response
 from ._responses_request import decode_request
 from ._responses_stream import Encoder
-from .openai_chat import error_body
+from .openai_chat import error_body as chat_error
+
+
+def error_body(error: HeadgateError) -> dict[str, Any]:
+    """Return the error envelope of this wire; what is wrong with a chat's messages is wrong with the `input`."""
+    body = chat_error(error)
+    told = body["error"]
+    told["message"] = renamed(told["message"], "input")
+    told["param"] = param_of(told["message"], error)
+    return body
 
 
 class OpenAIResponses:
