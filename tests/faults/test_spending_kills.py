@@ -37,7 +37,7 @@ CONCURRENT = 200
 SECONDS = 12.0
 FILES = {
     "headgate.yaml": "headgate: 1\nproject: acme\nproviders:\n  lab: {{type: openai, base_url: '{url}', "
-    "price: {{input: $100, output: $400}}}}\nenvironments: {{dev: {{}}}}\n",
+    "price: {{input: $10, output: $400}}}}\nenvironments: {{dev: {{}}}}\n",
     "apps/support.yaml": "contract: contracts/support\n"
     "route: {{to: {{default: {{llm: main, prompt: prompts/answer}}}}}}\n"
     "llms: {{main: [lab/stand-in]}}\nfallback: prompts/safe\n",
@@ -153,7 +153,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[d
 def test_nothing_is_overspent_and_nothing_leaks(database: tuple[dict[str, str], int], tmp_path: Path) -> None:
     environment, number = database
     bill = tmp_path / "bill.jsonl"
-    upstream = Upstream(bill, latency_s=0.02, price=Price(input="$100", output="$400"))
+    upstream = Upstream(bill, latency_s=0.02, price=Price(input="$10", output="$400"))
     with ExitStack() as stack:
         url, _ = stack.enter_context(running(upstream))
         root = tmp_path / "project"

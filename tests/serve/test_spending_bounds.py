@@ -53,7 +53,7 @@ async def asked(world: World, part: Any = None, **body: Any) -> str:
 
 
 def reserved(world: World) -> int:
-    return next(stage["facts"]["bound_nano"] for stage in world.recorder.last.stages if stage["name"] == "reserve")
+    return int(next(stage["facts"]["bound_nano"] for stage in world.recorder.last.stages if stage["name"] == "reserve"))
 
 
 @pytest.mark.parametrize(
