@@ -39,6 +39,14 @@ async def _asked(world: Any, text: str, size: int) -> tuple[Answer, Any]:
     return answer, world.recorder.last
 
 
+@pytest.mark.parametrize("about", [" and what is the weather like in other towns today", ""])
+async def test_a_long_text_that_restates_what_is_refused_is_refused(built: Any, about: str) -> None:
+    text = f"Can I sue my landlord over the rent?{about} \n" * 2_000
+    words = " ".join(f"word{number}" for number in range(3_000))
+    reasons = [(await _asked(built, asked, len(asked)))[0].reason for asked in (text, text + words)]
+    assert [reason == "contract: Legal advice" for reason in reasons] == [not about, False]
+
+
 async def test_others_are_answered_while_a_long_text_is_looked_at(built: Any) -> None:
     text = SORTS["digits"] * 6
     long = asyncio.create_task(execute(built.snapshot, replace(built.request(text), size=len(text)), built.runtime))

@@ -17,6 +17,8 @@ from headgate.kernel import InvalidInput, units
 
 _WORD = re.compile(r"\w+")
 _ALIKE = 0.7
+_PIECE = re.compile(r"\S{1,4096}")
+_LONG = 8_192
 _MAX_MESSAGES = 1000
 _MAX_CHOICES = 128
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -50,6 +52,11 @@ class Contract:
     per_request: int | None
 
     @property
+    def _most_words(self) -> int:
+        """How many different words a text can have that restates an example."""
+        return int(max((len(words) for item in self.refusals for words in item.examples), default=0) / _ALIKE) + 1
+
+    @property
     def rules(self) -> str:
         """The rules as a list in words, for {{ refusals }}."""
         return "\n".join(f"- {refusal.rule}" for refusal in self.refusals)
@@ -61,7 +68,7 @@ class Contract:
         """
         if not self.refusals:
             return None
-        words = _words(question)
+        words = _words(question) if len(question) <= _LONG else _long_words(question, self._most_words)
         return next((item for item in self.refusals if any(_alike(words, example) for example in item.examples)), None)
 
 
@@ -156,6 +163,19 @@ def check_beside(message: Mapping[str, Any], where: str) -> None:
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _long_words(text: str, most: int) -> frozenset[str]:
+    """Return the words of a long text, or the first few of one that has more than `most` different ones.
+
+    It goes from piece to piece, for one long search would keep everybody else waiting.
+    """
+    found: set[str] = set()
+    for piece in _PIECE.finditer(text):
+        found |= _words(piece[0])
+        if len(found) > most:
+            break
+    return frozenset(found)
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

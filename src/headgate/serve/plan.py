@@ -23,6 +23,7 @@ from .asking.prompt import Prompt
 from .calling.attempt import Choice, Plan
 from .calling.chain import Chain, Link
 from .calling.targets import Targets
+from .guarding.looks import LONG
 from .journey import Journey, TurnedAway
 from .money.draw import metered, reserve
 from .route import Destination
@@ -34,13 +35,13 @@ _LEAST_OUTPUT = 16
 
 
 async def gather(journey: Journey, to: Destination) -> tuple[Passage, ...]:
-    """Return the passages that bear on the question; a large corpus is searched off the event loop."""
+    """Return the passages that bear on the question; a large corpus, or for a long question, off the event loop."""
     if to.retriever is None:
         return ()
     question = in_context(journey.request.messages)
     with journey.stage("retrieve") as facts:
         facts["retrieval"] = to.retrieval
-        if len(to.retriever) > _SMALL_CORPUS:
+        if len(to.retriever) > _SMALL_CORPUS or journey.request.size > LONG:
             found = await asyncio.to_thread(to.retriever.search, question)
         else:
             found = to.retriever.search(question)

@@ -24,7 +24,7 @@ LONG = 8_192
 """Characters, or bytes of a body, that are looked at in place; more are looked at here."""
 _MOST = 64
 """How many looks may have begun; one of them goes on, the others wait for their turn."""
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 """How soon the event loop gets the interpreter back from a look: it asks for it several times a request."""
 
 
