@@ -22,7 +22,15 @@ from headgate.store import Balance, Records, ledger
 
 @contextmanager
 def held(records: Records, how: str = "IMMEDIATE") -> Iterator[None]:
-    """Hold the lock that the ledger needs by a connection of another program."""
+    """Hold the lock that the ledger needs by a connection of another program; meanwhile wait a tenth of the time."""
+    with pytest.MonkeyPatch.context() as patch, _locked(records, how):
+        patch.setattr("headgate.serve.budget.ASK_S", busy.ASK_S / 10)
+        patch.setattr("headgate.serve.budget.TURN_S", busy.TURN_S / 10)
+        yield
+
+
+@contextmanager
+def _locked(records: Records, how: str) -> Iterator[None]:
     if records.dialect == "postgresql":
         with closing(Records(records.url)) as other, other.begin() as tx:
             ledger.expire(tx, "acme", 0)
@@ -35,14 +43,6 @@ def held(records: Records, how: str = "IMMEDIATE") -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for locks a tenth of the usual time."""
-    monkeypatch.setattr("headgate.serve.budget.ASK_S", busy.ASK_S / 10)
-    monkeypatch.setattr("headgate.serve.budget.TURN_S", busy.TURN_S / 10)
-
-
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 async def test_who_must_ask_a_ledger_that_is_held_hears_it_and_has_reserved_nothing(records: Records, how: str) -> None:
     purse = Purse(records, Clock())
@@ -58,7 +58,6 @@ async def test_who_must_ask_a_ledger_that_is_held_hears_it_and_has_reserved_noth
     assert stands(records) == Balance(8 * DOLLAR, 10, 0)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("records", ["sqlite"], indirect=True)
 async def test_what_memory_can_decide_goes_on_also_beside_what_it_cannot(records: Records) -> None:
     purse = Purse(records, Clock())
@@ -75,7 +74,6 @@ async def test_what_memory_can_decide_goes_on_also_beside_what_it_cannot(records
     assert stands(records) == Balance(8 * DOLLAR, 2 * DOLLAR + 24_000, 0)
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_what_was_used_while_the_ledger_was_held_is_booked_afterwards(records: Records) -> None:
     purse = Purse(records, Clock())
     leases = [await purse.reserve("acme", limits(purse, 0.00001), money(1_000)) for _ in range(4)]
@@ -93,7 +91,6 @@ async def test_what_was_used_while_the_ledger_was_held_is_booked_afterwards(reco
     await purse.close()
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_who_settles_with_patience_keeps_nobody_from_asking(records: Records) -> None:
     purse = Purse(records, Clock())
     lease = await purse.reserve("acme", limits(purse, 0.00001), money(1_000))
@@ -117,7 +114,6 @@ async def test_a_ledger_that_is_gone_is_told_without_where_it_was(records: Recor
     await purse.close()
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("unit", ["requests", "cost"])
 async def test_a_request_that_nobody_could_reserve_for_reaches_no_model(built: World, unit: str) -> None:
     purse = Purse(built.records, built.runtime.clock)
