@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def build(folder: Path, settings: Mapping[str, str]) -> Project:
         project.names[project.headgate("release", "create")["digest"]] = name
     project.headgate("release", "promote", next(iter(project.names)), "prod")
     return project
+
+
+def copied(built: Project, folder: Path, settings: Mapping[str, str]) -> Project:
+    """Copy a built project into a folder; its database, of which `settings` tell, is the caller's to copy."""
+    environment = built.environment | {"ECHO_DOWN": str(folder / "down")} | dict(settings)
+    return Project(Path(shutil.copytree(built.root, folder / "project")), environment, dict(built.names))
 
 
 @dataclass

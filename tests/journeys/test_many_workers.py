@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.journeys.gateways import Load, Project, Seen, Server, build, serving
+from tests.journeys.gateways import Load, Project, Seen, Server, serving
 
 from headgate.platform import live_server
 from headgate.store import SpanQuery, Spans
@@ -29,15 +29,30 @@ WORKERS = 3
 
 
 @pytest.fixture
-def project(tmp_path: Path, postgres_url: str) -> Project:
-    found = build(tmp_path, {"HEADGATE_DATABASE": postgres_url, "HEADGATE_SPANS": postgres_url})
-    found.environment["HEADGATE_WORKERS"] = str(WORKERS)
-    return found
+def project(project: Project) -> Project:
+    """The releases of this folder, told to be served by several."""
+    project.environment["HEADGATE_WORKERS"] = str(WORKERS)
+    return project
 
 
 @pytest.fixture
 def server(project: Project, tmp_path: Path) -> Iterator[Server]:
+    """A group of this test: it may kill, and look at the traces."""
     with serving(project, tmp_path / "workers.log") as found:
+        yield found
+    assert found.process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def shared_project(shared_project: Project) -> Project:
+    shared_project.environment["HEADGATE_WORKERS"] = str(WORKERS)
+    return shared_project
+
+
+@pytest.fixture(scope="module")
+def shared_server(shared_project: Project) -> Iterator[Server]:
+    """A group for the tests that kill nothing and end with the release that they began with."""
+    with serving(shared_project, shared_project.root / "workers.log") as found:
         yield found
     assert found.process.returncode == 0
 
@@ -73,7 +88,8 @@ def answers_by_worker(server: Server) -> dict[str, float]:
     return dict(found)
 
 
-def test_one_note_one_address_one_scrape(project: Project, server: Server) -> None:
+def test_one_note_one_address_one_scrape(shared_project: Project, shared_server: Server) -> None:
+    project, server = shared_project, shared_server
     note = live_server(project.root / ".headgate" / "server.json")
     assert note is not None
     assert note.pid == server.process.pid
@@ -84,7 +100,8 @@ def test_one_note_one_address_one_scrape(project: Project, server: Server) -> No
     assert figures == [f'headgate_worker_up{{worker="{number}"}} 1.0' for number in range(WORKERS)]
 
 
-def test_a_second_group_on_the_same_address_is_refused(project: Project, server: Server) -> None:
+def test_a_second_group_on_the_same_address_is_refused(shared_project: Project, shared_server: Server) -> None:
+    project, server = shared_project, shared_server
     command = [sys.executable, "-m", "headgate", "serve", "--port", str(server.port), "--project", str(project.root)]
     done = subprocess.run(command, env=project.environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
@@ -96,8 +113,9 @@ def asked_for(seen: Seen, number: int) -> bool:
     return seen.done >= number
 
 
-async def test_all_follow_a_promotion_within_a_second(project: Project, server: Server) -> None:
+async def test_all_follow_a_promotion_within_a_second(shared_project: Project, shared_server: Server) -> None:
     """12 connections, spread over the workers by the system; every answer agrees with the release that it names."""
+    project, server = shared_project, shared_server
     old, new = project.names
     load, seen = Load(project.names), {server.port: Seen()}
 
@@ -120,9 +138,9 @@ async def test_all_follow_a_promotion_within_a_second(project: Project, server: 
     assert set(answers_by_worker(server)) == {str(number) for number in range(WORKERS)}
 
 
-def test_connections_are_spread(server: Server) -> None:
+def test_connections_are_spread(shared_server: Server) -> None:
     """As they are over independent choices: of 300, none gets less than half of its share."""
-    found = Counter(json.loads(get(server, "/healthz")[1])["worker"] for _ in range(300))
+    found = Counter(json.loads(get(shared_server, "/healthz")[1])["worker"] for _ in range(300))
     assert min(found.values()) >= 50, found
 
 

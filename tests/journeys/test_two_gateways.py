@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.journeys.gateways import NAMES, STATUSES, Load, Move, Project, Seen, Server, build, done, move, serving
+from tests.journeys.gateways import NAMES, STATUSES, Load, Move, Project, Seen, Server, done, move, serving
 
 from headgate.platform import live_server
 from headgate.store import SpanQuery, Spans
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(300)]
 REQUESTS, FLIPS, ROLLBACKS, CONNECTIONS = 100_000, 200, 50, 8
-
-
-@pytest.fixture
-def project(tmp_path: Path, postgres_url: str) -> Project:
-    return build(tmp_path, {"HEADGATE_DATABASE": postgres_url, "HEADGATE_SPANS": postgres_url})
 
 
 @pytest.fixture
