@@ -60,6 +60,8 @@ async def test_a_used_up_budget_stops_a_loop_before_any_event(paid: World) -> No
     assert caught.value.status == 429
     kept = paid.recorder.last
     assert (kept.status, kept.reason, kept.http_status) == ("error", "budget_exhausted", 429)
+    stopped = next(stage for stage in kept.stages if stage["name"] == "reserve")
+    assert "budget of app support" in stopped["facts"]["said"], "whoever reads the trace learns whose budget it was"
     assert len(paid.one.calls) == asked - 1
     found = await stands(paid)
     assert found.settled <= DOLLAR // 10

@@ -74,7 +74,7 @@ def _calls(screen: Console, facts: Mapping[str, Any]) -> None:
         if call.get("said"):
             line(screen, (f"{'':6}{call['said']}", "dim"))
     if "error" in facts and "attempts" not in facts:
-        line(screen, (f"{'':4}{facts['error']}", "red"))
+        line(screen, (f"{'':4}{facts['error']}", "red"), (f"  {facts.get('said', '')}".rstrip(), "dim"))
 
 
 def _beside(screen: Console, said: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ async def count(journey: Journey, steps: int = 0) -> None:
         try:
             lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except (Exhausted, NoLedger) as problem:
-            facts["error"] = problem.code
+            facts |= {"error": problem.code, "said": problem.message}
             raise TurnedAway(problem) from None
         lease.settle()
         journey.leases.append(lease)
@@ -113,7 +113,7 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
                 facts |= {"bound_nano": amounts["cost"], "clamped": output_limit(plan.choices[0].body)}
                 lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except (Exhausted, NoLedger) as problem:
-            facts["error"] = problem.code
+            facts |= {"error": problem.code, "said": problem.message}
             raise TurnedAway(problem) from None
         journey.leases.append(lease)
 
