@@ -66,7 +66,7 @@ def test_any_parameters_survive(params: dict[str, object]) -> None:
     [
         ("    rows: 3\n", "    rows: 3\n    rows: 3\n", 9, "written twice"),
         ("    rows: 3\n", "    rows: 3\n    rwos: 3\n", 9, "did you mean 'rows'?"),
-        ("    rows: 3\n", "    rows: many\n", 8, "integer"),
+        ("    rows: 3\n", "    rows: many\n", 8, "a whole number"),
         ("datasets:", "dataset:", 3, "did you mean 'datasets'?"),
         ("headgate: 1", "headgate: 2", 1, "1"),
         (f"    digest: {DIGEST}\n", "    digest: sha256:1\n", 6, "pattern"),

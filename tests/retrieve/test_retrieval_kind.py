@@ -92,7 +92,7 @@ def test_anything_that_can_change_an_answer_changes_the_digest(tmp_path: Path, c
         (SETTINGS + "embedder: hashd\n", ":5: embedder", "did you mean 'hashed'"),
         (SETTINGS.replace("max_tokens", "max_token"), ":3: chunker", "did you mean 'max_tokens'"),
         (SETTINGS.replace("160", "1"), ":3: chunker", "greater than or equal to 20"),
-        (SETTINGS.replace("top_k: 4", "top_k: 0"), ":4: top_k", "greater than or equal to 1"),
+        (SETTINGS.replace("top_k: 4", "top_k: 0"), ":4: top_k", "expected 1 or more"),
         (SETTINGS + "store: {dimensions: 3}\n", ":5: store", "has no type"),
         (SETTINGS + "fusion: {type: sum}\n", ":5: fusion.type", "rrf"),
         ("corpus: [corpus/*.md\n", ":2", "not valid YAML"),

@@ -426,7 +426,7 @@ async def test_whatever_happens_costs_no_more_than_was_reserved(
         ("llms: {main: {hedge: 1s}}", "targets"),
         ("llms: {main: []}", "at least 1"),
         ("llms: {main: [{any: [one/model]}]}", "at least 2"),
-        ("llms: {main: [{any: [{one/model: 0}, two/model]}]}", "greater than or equal to 1"),
+        ("llms: {main: [{any: [{one/model: 0}, two/model]}]}", "expected 1 or more"),
         ("llms: {main: [{any: [{one/model: 1}, two]}]}", "names no model"),
         ("llms: {main: [{all: [one/model, two/model]}]}", "any"),
         ("llms: {main: 7}", "list"),

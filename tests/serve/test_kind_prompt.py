@@ -86,7 +86,7 @@ def test_headings_that_are_no_roles_and_headings_in_code_are_text(tmp_path: Path
         ("---\nvariables: [qestion]\n---\n# user\nx\n", 2, "no variable 'qestion'", "mean 'question'?"),
         ("---\nvariables: {sorces: string}\n---\n# user\nx\n", 2, "no variable 'sorces'", "mean 'sources'?"),
         ("---\nparameters: {temprature: 0}\n---\n# user\nx\n", 2, "no key 'temprature'", "mean 'temperature'?"),
-        ("---\nparameters: {temperature: 9}\n---\n# user\nx\n", 2, "less than or equal to 2", ""),
+        ("---\nparameters: {temperature: 9}\n---\n# user\nx\n", 2, "expected 2 or less", ""),
         ("---\nvariabels: []\n---\n# user\nx\n", 2, "there is no key 'variabels' here", "did you mean 'variables'?"),
         ("---\nvariables: []\n# user\nx\n", 1, "never closed", "---"),
         ("# sytem\nx\n# user\ny\n", 1, "there is no role 'sytem'", "did you mean '# system'?"),
