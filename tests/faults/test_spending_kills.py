@@ -41,12 +41,12 @@ FILES = {
     "apps/support.yaml": "contract: contracts/support\n"
     "route: {{to: {{default: {{llm: main, prompt: prompts/answer}}}}}}\n"
     "llms: {{main: [lab/stand-in]}}\nfallback: prompts/safe\n",
-    "contracts/support.yaml": "limits: {{app: [$2/day, $6/month, 20M tokens/day, 9000 requests/day], "
+    "contracts/support.yaml": "limits: {{app: [$4/day, $12/month, 20M tokens/day, 9000 requests/day], "
     "user: [5000 requests/day], loops: 0}}\n",
     "prompts/answer.md": "---\nparameters: {{max_tokens: 100}}\n---\n# user\n{{{{ question }}}}\n",
     "prompts/safe.md": "A person will answer you.\n",
 }
-LIMITS = {"cost": 2 * units.NANO, "tokens": 20_000_000, "requests": 9_000}
+LIMITS = {"cost": 4 * units.NANO, "tokens": 20_000_000, "requests": 9_000}
 FAULTS = ("500", "no_usage", "cut_after", "cut_before", "garbage", "error_mid")
 
 
@@ -171,7 +171,8 @@ def test_nothing_is_overspent_and_nothing_leaks(database: tuple[dict[str, str], 
     _ended(records, bill)
     assert gateways.killed >= 2
     assert looks > 5
-    assert seen["200"] > 50, seen
+    # Whoever is asked first may reserve nearly all of the limit for 200 clients at once, and die with it.
+    assert seen["200"] > 15, seen
     assert seen["429"] > 50, "the clients reached the limit"
     assert seen["left"] > 5
 
