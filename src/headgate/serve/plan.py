@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from headgate.kernel import Exhausted, HeadgateError, Passage
-from headgate.models import Price, Reach, dearest, lacking, output_limit, reach_of
+from headgate.models import Price, Provider, Reach, dearest, lacking, output_limit, reach_of
 
 from .asking.carried import carried
 from .asking.context import Fitted, fit, in_context
@@ -30,6 +29,8 @@ from .route import Destination
 from .snapshot import frozen
 
 _LIMITS = ("max_tokens", "max_completion_tokens")
+_Bounded = tuple[Mapping[str, Any], int, int, Reach | None]
+"""A body, the most that one call with it can cost in nano-dollars and use in tokens, and how far it reaches."""
 _SMALL_CORPUS = 2_000
 _LEAST_OUTPUT = 16
 
@@ -135,20 +136,22 @@ def _choose(journey: Journey, plan: Plan, link: Link, about: tuple[_Asked, Targe
         code = problem.code if isinstance(problem, HeadgateError) else "provider_broken"
         plan.attempts.append({"target": target, "error": code})
         return
-    choice = Choice(link, targets.of(target), provider, model, price, asked.body, 0)
+    bounded: _Bounded = (asked.body, 0, 0, None)
     if asked.reach is not None:
-        bounded = _bounded(journey, asked, choice, asked.reach)
-        if isinstance(bounded, dict):
-            plan.attempts.append({"target": target, **bounded})
+        found = _bounded(journey, asked, (provider, price), asked.reach)
+        if isinstance(found, dict):
+            plan.attempts.append({"target": target, **found})
             return
-        choice = bounded
-    plan.choices.append(choice)
+        bounded = found
+    plan.choices.append(Choice(link, targets.of(target), provider, model, price, *bounded))
 
 
-def _bounded(journey: Journey, asked: _Asked, choice: Choice, reach: Reach) -> Choice | dict[str, Any]:
-    """Return the choice with what it can use at most, clamped if it must be; or why it can not be asked."""
-    price = choice.price
-    if beside := getattr(choice.provider, "defaults", None):
+def _bounded(
+    journey: Journey, asked: _Asked, about: tuple[Provider, Price | None], reach: Reach
+) -> _Bounded | dict[str, Any]:
+    """Return the body, clamped if it must be, with what it can use at most; or why it can not be asked."""
+    provider, price = about
+    if beside := getattr(provider, "defaults", None):
         reach = reach_of({**beside, **asked.body})
     most, tokens = 0, reach.tokens(price.context if price else None) if asked.counted else 0
     if asked.priced:
@@ -166,7 +169,7 @@ def _bounded(journey: Journey, asked: _Asked, choice: Choice, reach: Reach) -> C
             return {"error": "cost_per_request"}
         body, most, reach = {**body, "max_tokens": limit}, per_request, reach.shorter(less)
         tokens = max(0, tokens - less * reach.choices)
-    return replace(choice, body=body, most=most, tokens=tokens, reach=reach)
+    return body, most, tokens, reach
 
 
 def _less(price: Price, reach: Reach, over: int) -> int:
