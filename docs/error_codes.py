@@ -76,7 +76,11 @@ LIMITS: Mapping[str, Row] = {
         "a provider billed more than was reserved",
         "compare bill and price; it ends with the window",
     ),
-    "budget_unbounded": ("429", "money is limited, and the model has no price", "add `price` to its provider"),
+    "budget_unbounded": (
+        "429",
+        "money or tokens are limited, and nothing bounds what the call can use",
+        "add the key of `price` that the message names",
+    ),
     "ledger_busy": ("503", "too many requests wait for the database of the budgets", "try again; look at the database"),
     "ledger_unavailable": ("503", "the database of the budgets does not answer", "look at the database"),
 }
@@ -136,6 +140,7 @@ SECTIONS: Mapping[str, tuple[str, Mapping[str, Row]]] = {
         "A client sees these only of a model called by its own name, of a stream that breaks off, and when no target "
         "had a place. Otherwise an app whose chain fails answers its `fallback`, with status 200 and the status `safe` "
         "in `headgate`. They stand in traces, and in `headgate_model_troubles_total`.",
-MODELS),
+        MODELS,
+    ),
     "The server": ("Mostly for whoever runs it.", SERVER),
-}  # fmt: skip
+}

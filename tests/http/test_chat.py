@@ -62,6 +62,19 @@ def test_the_answer_is_a_trace(server: Any, wait_for: Callable[..., Any]) -> Non
     assert trace["summary"]["environment"] == "prod"
 
 
+def test_whoever_was_answered_finds_the_trace_at_once(server: Any) -> None:
+    """Of a long conversation too, which is freed of secrets aside."""
+    numbers = "".join(str(number * number) for number in range(6_000, 7_000))
+    long = [{"role": role, "content": f"{numbers} {place}"} for place in range(15) for role in ("user", "assistant")]
+    asked = {"role": "user", "content": "Can I return it?"}
+    for messages in ([asked], [*long, asked]):
+        asking = {"model": "support", "messages": messages}
+        status, _, headers = server.request("POST", "/v1/chat/completions", asking)
+        assert status == 200
+        path = f"/api/trace/show?trace_id={headers['x-headgate-trace']}"
+        assert server.request("GET", path)[0] == 200
+
+
 def test_a_stream_says_the_same_and_ends_properly(server: Any) -> None:
     options = {"include_usage": True}
     status, text, headers = server.request(

@@ -254,6 +254,15 @@ def test_who_leaves_is_noticed_at_once(small: Small, path: str, wait_for: Callab
     assert not small.server.server_state.connections
 
 
+def test_who_leaves_after_a_large_body_is_noticed_too(small: Small, wait_for: Callable[..., Any]) -> None:
+    """Reading stops while a large body waits to be taken, and goes on once it was."""
+    with small.connect() as connection:
+        connection.sendall(post("forever", b"x" * 300_000))
+        assert wait_for(lambda: small.app.running == 1)
+        time.sleep(0.1)
+    assert wait_for(lambda: small.app.left == 1, 1.0)
+
+
 def test_who_leaves_while_requests_wait_cancels_the_one_that_runs(small: Small, wait_for: Callable[..., Any]) -> None:
     connection = small.connect()
     connection.sendall(post("forever", b""))

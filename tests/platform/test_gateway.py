@@ -167,3 +167,17 @@ async def test_flipped_bytes_are_refused_and_become_one_incident(built: tuple[Pa
     finally:
         await gateway.close()
         embedded.close()
+
+
+async def test_whoever_looks_finds_what_was_answered_recorded(gateway: Gateway) -> None:
+    """What waits for the loop's next turn, and what long conversations have done on a thread."""
+    done: list[str] = []
+
+    def long() -> None:
+        time.sleep(0.1)
+        done.append("long")
+
+    gateway.afterwards(done.append, "short")
+    gateway.looks.soon(10_000, long)
+    await gateway.catch_up()
+    assert done == ["short", "long"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -146,3 +147,40 @@ async def test_what_goes_wrong_in_a_look_is_raised_and_the_next_one_goes_on() ->
     with pytest.raises(ZeroDivisionError):
         await looks.at(10, lambda: 1 // 0)
     assert await looks.at(10, lambda: 1) == 1
+
+
+async def test_whoever_looks_at_what_was_recorded_waits_for_it_but_not_for_long() -> None:
+    looks, done, go = Looks(), list[int](), threading.Event()
+
+    def recording() -> None:
+        go.wait(5)
+        done.append(1)
+
+    await looks.settled(5.0)
+    looks.soon(10_000, recording)
+    await looks.settled(0.05)
+    assert done == []
+    go.set()
+    await looks.settled(5.0)
+    assert done == [1]
+    looks.close()
+
+
+def test_what_is_still_to_be_recorded_when_all_is_closed_is_recorded_at_once() -> None:
+    looks, done = Looks(), list[int]()
+    looks.close()
+    looks.soon(10_000, lambda: done.append(1))
+    assert done == [1]
+
+
+async def test_looks_of_which_one_is_made_during_another_leave_the_interpreter_as_it_was() -> None:
+    usual, first = sys.getswitchinterval(), Looks()
+
+    def look() -> None:
+        assert sys.getswitchinterval() < usual
+        second.append(Looks())
+
+    second = list[Looks]()
+    await first.at(10_000, look)
+    await second[0].at(10_000, lambda: None)
+    assert sys.getswitchinterval() == usual

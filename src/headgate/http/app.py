@@ -132,7 +132,7 @@ class App:
             hint = f"the server's log has it under request {exchange.request_id}"
             await self._failed(exchange, HeadgateError("the server made a mistake", hint, code="internal"))
         if self.writer is not None and self.writer.requests:
-            self.gateway.afterwards(self._tell, exchange, time.time(), time.perf_counter() - began)
+            self.gateway.afterwards(_tell, self.writer, exchange, (time.time(), time.perf_counter() - began))
 
     def _untidy(self, exchange: Exchange) -> tuple[str, Route]:
         """Return what is at a path with a slash too many at its end, else what looks elsewhere."""
@@ -141,7 +141,7 @@ class App:
 
     async def _elsewhere(self, exchange: Exchange) -> None:
         """Answer at a path that has a part which is a name."""
-        self.gateway.afterwards.catch_up()
+        await self.gateway.catch_up()
         if exchange.path.startswith(PREFIX):
             await self.api.run(exchange, await self._known(exchange))
         elif exchange.path.startswith(f"{LISTED}/"):
@@ -190,7 +190,7 @@ class App:
         caller = self.door.caller(exchange.headers, exchange.peer)
         if not caller.near:
             authorise((await self.gateway.identify(caller)).principal, "read", "read metrics")
-        self.gateway.afterwards.catch_up()
+        await self.gateway.catch_up()
         measured = self.meters.render() if self.measured is None else await self.measured()
         await exchange.bytes(200, measured, CONTENT_TYPE)
 
@@ -221,20 +221,21 @@ class App:
             return path
         return "/v2" if _below(path, MODELS) else "/api" if path.startswith(PREFIX) else "other"
 
-    def _tell(self, exchange: Exchange, at: float, took_s: float) -> None:
-        """Write the request's line of the log."""
-        if self.writer is not None:
-            self.writer.put({
-                "at": at,
-                "level": "info",
-                "log": "headgate.request",
-                "method": exchange.method,
-                "path": exchange.path[:200],
-                "status": exchange.status or _CLIENT_LEFT,
-                "ms": round(took_s * 1000, 3),
-                "request": exchange.request_id,
-                **exchange.facts,
-            })  # fmt: skip
+
+def _tell(writer: LogWriter, exchange: Exchange, times: tuple[float, float]) -> None:
+    """Write the line of a request. times: when it ended, and the seconds that it took."""
+    at, took_s = times
+    writer.put({
+        "at": at,
+        "level": "info",
+        "log": "headgate.request",
+        "method": exchange.method,
+        "path": exchange.path[:200],
+        "status": exchange.status or _CLIENT_LEFT,
+        "ms": round(took_s * 1000, 3),
+        "request": exchange.request_id,
+        **exchange.facts,
+    })  # fmt: skip
 
 
 def _below(path: str, prefix: str) -> bool:

@@ -31,7 +31,7 @@ from headgate.kernel import (
 )
 from headgate.store import Hold, Limit, Records, Spent, Transaction, ledger
 
-from .money.busy import ASK_S, TURN_S, no_ledger, tries
+from .money.busy import ASK_S, TURN_S, no_ledger, pause_s, tries
 from .money.loops import Loops
 
 LEASE_S = 900.0
@@ -188,7 +188,7 @@ class Purse:
         held: list[tuple[_Slice, int]] = []
         if not self._draw(project, limits, amounts, held):
             return Lease(self, held)
-        _put_back(held)
+        Lease(self, held).settle({})
         wanted = _Wanted(project, limits, amounts, asyncio.get_running_loop().create_future())
         self._wanted.append(wanted)
         if self._fetcher is None:
@@ -379,7 +379,7 @@ class Purse:
         again = [found for found in batch if found.tries < most]
         self.unsettled += len(batch) - len(again)
         self._ended[:0] = again
-        return 0.1 * 2.0 ** min(3, max(found.tries for found in batch) - 1)
+        return pause_s(max(found.tries for found in batch))
 
     def _settle_now(self, batch: list[_Slice]) -> int:
         with self.records.begin(TURN_S) as tx:
@@ -392,9 +392,3 @@ class Purse:
             used.setdefault(found.key[0], {})[found.id] = found.spent
         now = self.clock.now()
         return sum(len(ledger.settle(tx, project, ids, now=now)) for project, ids in used.items())
-
-
-def _put_back(held: list[tuple[_Slice, int]]) -> None:
-    for found, amount in held:
-        found.free += amount
-        found.running -= 1

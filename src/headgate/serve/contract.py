@@ -15,10 +15,11 @@ import msgspec
 
 from headgate.kernel import InvalidInput, units
 
+from .guarding.looks import LONG
+
 _WORD = re.compile(r"\w+")
 _ALIKE = 0.7
 _PIECE = re.compile(r"\S{1,4096}")
-_LONG = 8_192
 _MAX_MESSAGES = 1000
 _MAX_CHOICES = 128
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -68,7 +69,7 @@ class Contract:
         """
         if not self.refusals:
             return None
-        words = _words(question) if len(question) <= _LONG else _long_words(question, self._most_words)
+        words = _words(question) if len(question) <= LONG else _long_words(question, self._most_words)
         return next((item for item in self.refusals if any(_alike(words, example) for example in item.examples)), None)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import clip, table, when
+from .screen import ENOUGH, clip, table, when
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
         [
-            when(row["at"]), row["trace_id"][:16], row["rating"] or "–", row["person"],
+            when(row["at"]), row["trace_id"][:ENOUGH], row["rating"] or "–", row["person"],
             clip(row["correction"] or "", 40), clip(row["comment"] or "", 30)
         ]
         for row in result["feedback"]

@@ -20,6 +20,8 @@ from rich.text import Text
 
 Show = Callable[[Console, Mapping[str, Any]], None]
 _WIDE = 160
+ENOUGH = 16
+"""Digits of a trace's id that tell it from others: the first 12 are its millisecond, which others may share."""
 _DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {

@@ -7,19 +7,17 @@ from typing import Any
 
 from rich.console import Console
 
-from .screen import clip, line, outcome, pairs, table, when
+from .screen import ENOUGH, clip, line, outcome, pairs, table, when
 
 _BAR = 30
 _ROWS = 10
-_ENOUGH = 16
-"""Digits of an id that tell it from others: the first 12 are its millisecond, which others may share."""
 _OBSERVED = {"block": "would have blocked", "mask": "would have masked", "error_allowed": "could not judge"}
 
 
 def listed(screen: Console, result: Mapping[str, Any]) -> None:
     rows = [
         [
-            row["trace_id"][:_ENOUGH], when(row["at"]), _served(row),
+            row["trace_id"][:ENOUGH], when(row["at"]), _served(row),
             row["route"], row["status"], f"{row['latency_ms']:.0f} ms", f"${row['cost_usd']}", clip(row["question"], 48)
         ]
         for row in result["traces"]

@@ -17,7 +17,6 @@ Message = MutableMapping[str, Any]
 Application = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Any]
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus}
 _WITHOUT_BODY = (204, 304)
-_LARGE = 64 * 1024
 
 
 class Connection(Protocol):
@@ -115,8 +114,7 @@ class Cycle:
         if self.gone or self.complete:
             return {"type": "http.disconnect"}
         body, self.body = bytes(self.body), b""
-        if len(body) > _LARGE:
-            self._connection.resume_reading()  # who is not read is not seen to leave
+        self._connection.resume_reading()  # who is not read is not seen to leave
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 
     async def send(self, message: Message) -> None:

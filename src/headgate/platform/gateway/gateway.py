@@ -62,6 +62,7 @@ _KEYS_S = 0.5
 _LOAD_S = 0.5
 _MISS_S = 0.2
 _FRESH_S = 10.0
+_LOOK_S = 1.0
 _MOST_RUNTIMES = 4_096
 """How many of them are kept: one for each environment and whatever is limited on its own, a key or a team."""
 _HEX = frozenset("0123456789abcdef")
@@ -154,6 +155,11 @@ class Gateway:
         self._watcher.shutdown(wait=False)
         if self.exporter is not None:
             await asyncio.to_thread(self.exporter.close)
+
+    async def catch_up(self) -> None:
+        """Record what was answered; call before somebody looks. A long conversation is waited for a second at most."""
+        self.afterwards.catch_up()
+        await self.looks.settled(_LOOK_S)
 
     async def refresh(self, patience_s: float | None = _LOAD_S) -> None:
         """Read environments and keys again, and swap in what is served now.

@@ -18,7 +18,7 @@ from headgate.serve.calling.retries import LONGEST_PAUSE_S, pause
 from headgate.serve.calling.targets import Target, Targets
 from headgate.serve.journey import Journey, TurnedAway
 from headgate.serve.money.busy import NoLedger
-from headgate.serve.money.draw import metered
+from headgate.serve.money.draw import metered, unreserved
 
 from .texts import Wanted
 
@@ -46,8 +46,7 @@ async def drawn(journey: Journey, most: Mapping[Unit, int]) -> None:
         try:
             journey.leases.append(await purse.reserve(journey.runtime.project, limits, most))
         except (Exhausted, NoLedger) as problem:
-            facts["error"] = problem.code
-            raise TurnedAway(problem) from None
+            raise unreserved(problem, facts) from None
 
 
 async def ask(journey: Journey, wanted: Wanted, target: str) -> Vectors:

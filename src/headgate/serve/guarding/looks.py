@@ -11,7 +11,7 @@ import heapq
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from itertools import count
 from typing import TypeVar
@@ -24,8 +24,9 @@ LONG = 8_192
 """Characters, or bytes of a body, that are looked at in place; more are looked at here."""
 _MOST = 64
 """How many looks may have begun; one of them goes on, the others wait for their turn."""
-_SWITCH_S = 0.0001
-"""How soon the event loop gets the interpreter back from a look: it asks for it several times a request."""
+_SWITCH_S, _USUAL_S = 0.0001, sys.getswitchinterval()
+"""How soon the event loop gets the interpreter back from a look, for which it asks several times a request; and from
+anybody else."""
 
 
 class Unwanted(BaseException):
@@ -52,7 +53,7 @@ class Looks:
         self._waiting: list[tuple[int, int, _Look]] = []
         self._numbers = count()
         self._busy = False
-        self._usual = sys.getswitchinterval()
+        self._unseen: set[Future[None]] = set()
 
     async def at(self, size: int, work: Callable[[], T]) -> T:
         """Return what `work` returns, done when it is its turn. Cancelling ends the wait at once and the work soon.
@@ -68,9 +69,20 @@ class Looks:
             self._leave(look)
             raise
 
-    def soon(self, size: int, work: Callable[[], object]) -> None:
+    def soon(self, size: int, work: Callable[[], None]) -> None:
         """Have something done that nobody waits for; it says itself what goes wrong in it."""
-        self._threads.submit(copy_context().run, self._do, _Look(size), work)
+        try:
+            begun = self._threads.submit(copy_context().run, self._do, _Look(size), work)
+        except RuntimeError:  # it is closed: the server ends, and nobody waits for others any more
+            work()
+            return
+        self._unseen.add(begun)
+        begun.add_done_callback(self._unseen.discard)
+
+    async def settled(self, patience_s: float) -> None:
+        """Wait until what nobody waited for is done, for as long as `patience_s`."""
+        if self._unseen:
+            await asyncio.wait([asyncio.wrap_future(begun) for begun in tuple(self._unseen)], timeout=patience_s)
 
     def close(self) -> None:
         """Return when all that was begun is done."""
@@ -105,7 +117,7 @@ class Looks:
                 heapq.heappop(self._waiting)[2].gate.release()
             else:
                 self._busy = False
-                sys.setswitchinterval(self._usual)
+                sys.setswitchinterval(_USUAL_S)
 
     def _pause(self, look: _Look) -> None:
         """Let a shorter look go first. Raises Unwanted."""

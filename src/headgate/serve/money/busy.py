@@ -32,6 +32,11 @@ def no_ledger(problem: Unavailable | None = None) -> NoLedger:
     return NoLedger("the ledger of budgets does not answer", "try again in a moment", code="ledger_unavailable")
 
 
+def pause_s(tried: int) -> float:
+    """Return for how many seconds to leave the ledger alone after so many failures: 0.1 at first, at most 0.8."""
+    return 0.1 * 2.0 ** min(3, tried - 1)
+
+
 def tries(problem: object) -> int:
     """Return how often settling is tried before what was used stays reserved until its lease ends."""
     return _BUSY_TRIES if getattr(problem, "code", "") == "busy" else _TRIES

@@ -48,10 +48,15 @@ async def count(journey: Journey, steps: int = 0) -> None:
         try:
             lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except (Exhausted, NoLedger) as problem:
-            facts |= {"error": problem.code, "said": problem.message}
-            raise TurnedAway(problem) from None
+            raise unreserved(problem, facts) from None
         lease.settle()
         journey.leases.append(lease)
+
+
+def unreserved(problem: Exhausted | NoLedger, facts: dict[str, Any]) -> TurnedAway:
+    """Note in a stage why nothing could be reserved; return what ends the request."""
+    facts |= {"error": problem.code, "said": problem.message}
+    return TurnedAway(problem)
 
 
 def _stop_loop(journey: Journey, purse: Purse) -> None:
@@ -113,8 +118,7 @@ async def reserve(journey: Journey, plan: Plan, limits: tuple[Limit, ...]) -> No
                 facts |= {"bound_nano": amounts["cost"], "clamped": output_limit(plan.choices[0].body)}
                 lease = await purse.reserve(journey.runtime.project, limits, amounts)
         except (Exhausted, NoLedger) as problem:
-            facts |= {"error": problem.code, "said": problem.message}
-            raise TurnedAway(problem) from None
+            raise unreserved(problem, facts) from None
         journey.leases.append(lease)
 
 
